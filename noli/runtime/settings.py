@@ -1,0 +1,58 @@
+"""Settings of every process, from the environment (`NOLI_…`) or a file named by `NOLI_ENV_FILE`.
+
+One class for all processes: a setting that a process does not use costs it nothing, and an operator
+finds every name in one generated page (`docs/reference/settings.md`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings. Units are in the names; a secret is never shown in a repr."""
+
+    model_config = SettingsConfigDict(env_prefix="NOLI_", extra="ignore", frozen=True)
+
+    kafka: Annotated[str, Field(description="Bootstrap servers, `host:port,…`.")] = "127.0.0.1:9092"
+    kafka_config_file: Annotated[
+        Path | None,
+        Field(description="TOML table of librdkafka properties laid over ours: TLS, SASL."),
+    ] = None
+    registry: Annotated[
+        str, Field(description="Schema registry, the Confluent API's base URL.")
+    ] = "http://127.0.0.1:8081/apis/ccompat/v7"
+    data: Annotated[
+        Path, Field(description="Directory of this process's own state; 0700, rebuildable.")
+    ] = Path(".noli/data")
+    pepper: Annotated[
+        SecretStr,
+        Field(description="Secret of the contact token, 64 hexadecimal digits (256 bits)."),
+    ] = SecretStr("")
+    pepper_version: Annotated[
+        int, Field(ge=1, le=255, description="First byte of every token; raised by a rotation.")
+    ] = 1
+    instance: Annotated[
+        str,
+        Field(description="Stable name of this process (`group.instance.id`), e.g. `suppress-0`."),
+    ] = "noli-0"
+    http_host: Annotated[str, Field(description="Address the process's own HTTP binds.")] = (
+        "127.0.0.1"
+    )
+    http_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of /healthz, /readyz, /metrics; 0 = any free.")
+    ] = 0
+    log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
+
+
+def load() -> Settings:
+    """Settings from the environment and, where `NOLI_ENV_FILE` names one, from that file.
+
+    Raises `pydantic.ValidationError` naming the field.
+    """
+    return Settings(_env_file=os.environ.get("NOLI_ENV_FILE"))

@@ -1,0 +1,135 @@
+"""Bytes ⇄ plain dict: Avro in the Confluent wire format (magic 0, 4-byte schema id, body).
+
+The only module that knows `fastavro`. It imports nothing of ours and does no I/O: schema ids come
+from whoever talked to the registry (`noli.runtime.registry`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import fastavro
+
+Datum = dict[str, Any]
+
+MAGIC: Final = 0
+HEADER: Final = struct.Struct(">bI")
+
+#: Full name of each contract record and the file that defines it. The registry subject is the
+#: full name (RecordNameStrategy), so one topic may carry several record types.
+RECORDS: Final[Mapping[str, str]] = {
+    "noli.Intent": "intent",
+    "noli.ContactState": "contact_state",
+    "noli.Decision": "decision",
+    "noli.Beacon": "beacon",
+    "noli.Claim": "claim",
+    "noli.Receipt": "receipt",
+    "noli.Quarantine": "quarantine",
+    "noli.BulkChunk": "bulk_chunk",
+}
+
+
+class UnreadableError(Exception):
+    """The bytes are not a record of ours; the caller quarantines them."""
+
+
+def schema_text(record: str) -> str:
+    """The released Avro schema of a record, as JSON text. Raises KeyError for an unknown name."""
+    return resources.files("schemas").joinpath("avro", f"{RECORDS[record]}.avsc").read_text("utf-8")
+
+
+def schema_hash(record: str) -> str:
+    """SHA-256 of the schema's canonical JSON, hexadecimal; `released.lock` holds these."""
+    canonical = json.dumps(json.loads(schema_text(record)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def topic_catalogue() -> dict[str, Any]:
+    """`topics.toml`, parsed: keys `defaults` and `topics`."""
+    return tomllib.loads(resources.files("schemas").joinpath("topics.toml").read_text("utf-8"))
+
+
+@cache
+def parsed(record: str) -> Any:  # noqa: ANN401 - fastavro's parsed schema has no type of its own
+    """The schema of a record, parsed once."""
+    return fastavro.parse_schema(json.loads(schema_text(record)))
+
+
+class Codec:
+    """Encodes and decodes contract records.
+
+    `ids` maps full record names to the registry's schema ids. `resolve` fetches the text of an id
+    that a newer writer used; it may raise, and the error reaches the caller (never a guess).
+    """
+
+    def __init__(self, ids: Mapping[str, int], resolve: Callable[[int], str] | None = None) -> None:
+        self._headers = {name: HEADER.pack(MAGIC, schema_id) for name, schema_id in ids.items()}
+        self._schemas = {name: parsed(name) for name in ids}
+        self._writers: dict[int, tuple[str, Any]] = {
+            schema_id: (name, parsed(name)) for name, schema_id in ids.items()
+        }
+        self._resolve = resolve
+
+    def encode(self, record: str, datum: Mapping[str, Any]) -> bytes:
+        """Wire bytes of `datum`. Raises ValueError/TypeError when it does not fit the schema."""
+        out = io.BytesIO()
+        out.write(self._headers[record])
+        fastavro.schemaless_writer(out, self._schemas[record], datum)
+        return out.getvalue()
+
+    def decode(self, data: bytes | None) -> tuple[str, Datum]:
+        """`(record name, datum)`; union branches come as `(name, dict)`.
+
+        Raises `UnreadableError` for anything that is not a whole record of a known type.
+        """
+        if data is None or len(data) < HEADER.size:
+            raise UnreadableError("no value" if data is None else f"{len(data)} bytes, no header")
+        magic, schema_id = HEADER.unpack_from(data)
+        if magic != MAGIC:
+            raise UnreadableError(f"magic byte {magic}, not {MAGIC}")
+        name, writer = self._writers.get(schema_id) or self._learn(schema_id)
+        body = io.BytesIO(data)
+        body.seek(HEADER.size)
+        try:
+            datum = fastavro.schemaless_reader(
+                body, writer, self._schemas.get(name, writer), return_record_name=True,
+                return_record_name_override=True,
+            )
+        except Exception as error:
+            raise UnreadableError(f"{name}: {type(error).__name__} in the body") from error
+        if body.tell() != len(data):
+            raise UnreadableError(f"{name}: {len(data) - body.tell()} bytes after its end")
+        return name, datum  # type: ignore[return-value]
+
+    def _learn(self, schema_id: int) -> tuple[str, Any]:
+        if self._resolve is None:
+            raise UnreadableError(f"schema id {schema_id} is not known")
+        text = json.loads(self._resolve(schema_id))
+        name = f"{text.get('namespace', '')}.{text.get('name', '')}"
+        if name not in self._schemas:
+            raise UnreadableError(f"schema id {schema_id} is {name}, not a record of this topic")
+        self._writers[schema_id] = (name, fastavro.parse_schema(text))
+        return self._writers[schema_id]
+
+
+_VARINT_MORE: Final = 0x80
+_VARINT_BITS: Final = 7
+
+
+def leading_long(data: bytes) -> int:
+    """First field of a record whose schema begins with a `long` (the epoch), without decoding the rest."""
+    shift = result = 0
+    for byte in data[HEADER.size :]:
+        result |= (byte & (_VARINT_MORE - 1)) << shift
+        if byte < _VARINT_MORE:
+            return (result >> 1) ^ -(result & 1)
+        shift += _VARINT_BITS
+    raise UnreadableError("no leading long")
