@@ -1,0 +1,236 @@
+"""Kafka client factories: the settings that must not be left at librdkafka's defaults.
+
+librdkafka's defaults differ from Java's where it hurts: idempotence off, CRC32 partitioner, offsets
+stored before the application has seen the record, an out-of-range offset silently reset to the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import tomllib
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from noli.runtime.process import die
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka import Message
+
+    from noli.runtime.settings import Settings
+
+Config = dict[str, Any]
+
+#: A record that the broker has not acknowledged by then is reported as not durable, in ms.
+DELIVERY_TIMEOUT_MS: Final = 10_000
+
+#: A worker silent for this long loses its partitions (measured: ADR 0001), in ms.
+SESSION_TIMEOUT_MS: Final = 6_000
+
+
+def _common(settings: Settings) -> Config:
+    extra: Config = {}
+    if settings.kafka_config_file is not None:
+        extra = tomllib.loads(settings.kafka_config_file.read_text("utf-8"))
+    return {
+        "bootstrap.servers": settings.kafka,
+        "client.id": settings.instance,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1_000,
+        "allow.auto.create.topics": False,
+        **extra,
+    }
+
+
+def consumer_config(settings: Settings, group: str | None, **over: Any) -> Config:  # noqa: ANN401
+    """Settings of a consumer that never commits or resets by itself.
+
+    `group` None is for readers that assign partitions and keep their own frontier. `over` holds
+    librdkafka properties with `_` for `.`.
+    """
+    return {
+        **_common(settings),
+        # librdkafka wants a group id even where none is ever joined or committed to.
+        "group.id": group or f"noli.reader.{settings.instance}",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        # An offset that is gone means lost input: an error, never a silent reset.
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+        "check.crcs": True,
+        "fetch.wait.max.ms": 100,
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": 1_000,
+        "partition.assignment.strategy": "range",
+        **{name.replace("_", "."): value for name, value in over.items()},
+    }
+
+
+def producer_config(settings: Settings, **over: Any) -> Config:  # noqa: ANN401
+    """Settings of a producer whose delivery reports can be believed."""
+    return {
+        **_common(settings),
+        "enable.idempotence": True,
+        "acks": "all",
+        # Java's and aiokafka's: one contact, one partition, whoever writes.
+        "partitioner": "murmur2_random",
+        "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+        "linger.ms": 1,
+        "compression.type": "lz4",
+        "queue.buffering.max.messages": 200_000,
+        **{name.replace("_", "."): value for name, value in over.items()},
+    }
+
+
+class Placed(NamedTuple):
+    """Where a durable record stands. `timestamp_ms` is the log's own append or create time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+class NotDurable(Exception):
+    """The log did not confirm the record. `indeterminate`: it may stand there all the same."""
+
+    def __init__(self, reason: str, *, indeterminate: bool) -> None:
+        super().__init__(reason)
+        self.indeterminate = indeterminate
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to append. `partition` None lets the key decide."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    partition: int | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    future: asyncio.Future[list[Placed]]
+    placed: list[Placed | None]
+    missing: int
+    failure: NotDurable | None = None
+
+
+#: `partition` value by which librdkafka applies the partitioner (RD_KAFKA_PARTITION_UA).
+_BY_KEY: Final = -1
+
+#: How long the delivery thread sleeps in librdkafka when nothing happens, in seconds.
+_POLL_S: Final = 0.1
+
+
+class Acked:
+    """An asyncio producer: `send` returns once the broker has acknowledged, or raises `NotDurable`.
+
+    One thread serves librdkafka's delivery reports and hands them to the loop in batches. A fatal
+    client error ends the process: an idempotent producer that lost its sequence cannot be trusted.
+    """
+
+    def __init__(self, settings: Settings, **over: Any) -> None:  # noqa: ANN401
+        self._name = settings.instance
+        self._loop = asyncio.get_running_loop()
+        self._producer = Producer(producer_config(settings, **over) | {"error_cb": self._on_error})
+        self._reports: deque[tuple[_Pending, int, KafkaError | None, Placed | None]] = deque()
+        self._wake_sent = False
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="delivery", daemon=True)
+        self._thread.start()
+
+    async def send(
+        self, topic: str, key: bytes | None, value: bytes, partition: int | None = None
+    ) -> Placed:
+        """Append one record; its place. Raises `NotDurable`."""
+        return (await self.send_many([Outgoing(topic, key, value, partition)]))[0]
+
+    async def send_many(self, records: Sequence[Outgoing]) -> list[Placed]:
+        """Append all; their places in order. Raises `NotDurable` if any one is not confirmed."""
+        if not records:
+            return []
+        pending = _Pending(self._loop.create_future(), [None] * len(records), len(records))
+        for index, record in enumerate(records):
+            self._produce(pending, index, record)
+        return await pending.future
+
+    async def close(self) -> None:
+        """Wait for what is in flight, then stop the delivery thread."""
+        await asyncio.to_thread(self._producer.flush, DELIVERY_TIMEOUT_MS / 1000)
+        self._closed.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def _produce(self, pending: _Pending, index: int, record: Outgoing) -> None:
+        def report(error: KafkaError | None, message: Message) -> None:
+            placed = None
+            if error is None:
+                placed = Placed(
+                    record.topic,
+                    message.partition() or 0,
+                    message.offset() or 0,
+                    message.timestamp()[1],
+                )
+            self._reports.append((pending, index, error, placed))
+            with self._lock:
+                if self._wake_sent:
+                    return
+                self._wake_sent = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                _BY_KEY if record.partition is None else record.partition,
+                on_delivery=report,
+            )
+        except (BufferError, KafkaException) as error:
+            self._settle(pending, index, None, NotDurable(_reason(error), indeterminate=False))
+
+    def _drain(self) -> None:
+        with self._lock:
+            self._wake_sent = False
+        while self._reports:
+            pending, index, error, placed = self._reports.popleft()
+            failure = None
+            if error is not None:
+                # Timed out, purged, in doubt: the broker may hold it. Only a refusal is certain.
+                failure = NotDurable(error.name(), indeterminate=error.retriable())
+            self._settle(pending, index, placed, failure)
+
+    def _settle(
+        self, pending: _Pending, index: int, placed: Placed | None, failure: NotDurable | None
+    ) -> None:
+        pending.placed[index] = placed
+        pending.failure = pending.failure or failure
+        pending.missing -= 1
+        if pending.missing or pending.future.done():
+            return
+        if pending.failure is not None:
+            pending.future.set_exception(pending.failure)
+        else:
+            pending.future.set_result([place for place in pending.placed if place is not None])
+
+    def _serve(self) -> None:
+        while not self._closed.is_set():
+            self._producer.poll(_POLL_S)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            die(self._name, f"Kafka client is beyond repair: {error.str()}")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, BufferError):
+        return "the local queue is full: the broker does not keep up"
+    cause = error.args[0] if error.args else None
+    return cause.name() if isinstance(cause, KafkaError) else type(error).__name__

@@ -1,0 +1,67 @@
+"""Structured logs, one JSON object a line on stderr, without personal data.
+
+Redaction is a safety net, not a licence: no call site may pass a contact. What looks like a phone
+number or an e-mail in any string is replaced before it is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+REDACTED: Final = "[redacted]"
+
+#: An e-mail, or 7 to 15 digits with the separators people type (E.164 holds at most 15). Digits
+#: inside a longer word (a token, an offset in hexadecimal) are left alone.
+_PERSONAL: Final = re.compile(
+    r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*|(?<![\w.:/-])(?:\+|00)?\d(?:[ ().-]{0,2}\d){6,14}(?![\w:])"
+)
+
+#: Fields whose numbers are ours, never a contact.
+_PLAIN_FIELDS: Final = frozenset(
+    {"timestamp", "offset", "frontier", "epoch", "version", "pid", "port", "elapsed_ms"}
+)
+
+
+def redact(text: str) -> str:
+    """`text` with everything that looks like a phone number or an e-mail replaced."""
+    return _PERSONAL.sub(REDACTED, text)
+
+
+def _redact_event(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for field, value in event.items():
+        if isinstance(value, str) and field not in _PLAIN_FIELDS:
+            event[field] = redact(value)
+    return event
+
+
+def configure(process: str, level: str = "info") -> None:
+    """Set up logging of this process; every line carries its name."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _redact_event,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def get_logger() -> Any:  # noqa: ANN401 - structlog's lazy proxy has no static type
+    """The logger; call it with a stable event name and fields: `log.info("claimed", epoch=1)`."""
+    return structlog.get_logger()

@@ -1,0 +1,92 @@
+"""Every metric of every process, in one place.
+
+Each is declared with its kind, unit and labels; the comment says what to do when it moves. Labels
+are closed sets (application, topic, partition, outcome, reason): never a contact, never a token.
+`docs/reference/metrics.md` is generated from `CATALOGUE`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+REGISTRY: Final = CollectorRegistry()
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+#: Seconds. Fine around the push objective (0.25 s) and the SLO (5 s), coarse beyond.
+PROPAGATION_BUCKETS: Final = (
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
+)  # fmt: skip
+
+# --- the processor loop -------------------------------------------------------------------------
+
+#: Records taken from a lane, after their outputs were delivered and their state stored.
+RECORDS_PROCESSED = Counter(
+    "noli_records_processed_total",
+    "Input records whose outputs are delivered.",
+    ["topic"],
+    registry=REGISTRY,
+)
+#: Acceptance to delivered decision. Above 0.25 s for objections: look at the lag, then the broker.
+DECISION_SECONDS = Histogram(
+    "noli_decision_seconds",
+    "From the intake's acceptance to the delivered decision.",
+    ["lane"],
+    buckets=PROPAGATION_BUCKETS,
+    registry=REGISTRY,
+)
+#: Records between the worker's position and the end of the lane.
+INPUT_LAG = Gauge(
+    "noli_input_lag_records",
+    "Records not yet processed, per lane and partition.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+#: Partitions this worker may write. 0 for long on every worker: nobody decides.
+OWNED_PARTITIONS = Gauge(
+    "noli_owned_partitions", "Partitions owned and restored.", registry=REGISTRY
+)
+#: Duration of the last restore.
+RESTORE_SECONDS = Gauge(
+    "noli_state_restore_seconds", "Duration of the last state restore.", registry=REGISTRY
+)
+#: Keys read by restores.
+RESTORED_KEYS = Counter(
+    "noli_state_restored_keys_total", "Keys read back from noli.state.", registry=REGISTRY
+)
+#: Somebody else wrote into an owned partition. Any increase: two workers believed they own it.
+FOREIGN_RECORDS = Counter(
+    "noli_foreign_records_total",
+    "Records of another owner found in, and repaired over, an owned partition.",
+    ["topic"],
+    registry=REGISTRY,
+)
+#: Rebalances seen; a storm means workers die or stall.
+REBALANCES = Counter(
+    "noli_rebalances_total", "Assignment changes.", ["kind"], registry=REGISTRY
+)
+#: Commits the broker refused: this worker is fenced.
+COMMIT_FAILURES = Counter(
+    "noli_commit_failures_total", "Offset commits refused.", ["reason"], registry=REGISTRY
+)
+#: Records nobody could read. Any increase needs a human: see docs/runbooks/quarantine.md.
+QUARANTINED = Counter(
+    "noli_quarantined_total",
+    "Records quarantined; their contact is suppressed.",
+    ["reason"],
+    registry=REGISTRY,
+)
+#: How fresh decisions are: now minus this is what readers' leases measure.
+BEACON_AS_OF = Gauge(
+    "noli_beacon_as_of_timestamp_seconds",
+    "as_of of the last beacon written, per partition.",
+    ["partition"],
+    registry=REGISTRY,
+)
+
+
+def render() -> bytes:
+    """The exposition text of this process."""
+    return generate_latest(REGISTRY)

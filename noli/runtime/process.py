@@ -1,0 +1,76 @@
+"""Life of a process: signals become an event, an unexpected end becomes one clear last line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from noli.runtime.logging import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+
+class Stop:
+    """Set by SIGTERM or SIGINT; loops look at `requested`, waiters use `wait`."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    @property
+    def requested(self) -> bool:
+        """Whether the process was asked to stop."""
+        return self._event.is_set()
+
+    def request(self) -> None:
+        """Ask the process to stop, as a signal would."""
+        self._event.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until asked to stop, at most `timeout` seconds; whether it was."""
+        return self._event.wait(timeout)
+
+    def install(self) -> Stop:
+        """Take over SIGTERM and SIGINT (main thread only)."""
+
+        def handle(_signal: int, _frame: FrameType | None) -> None:
+            self._event.set()
+
+        signal.signal(signal.SIGTERM, handle)
+        signal.signal(signal.SIGINT, handle)
+        return self
+
+
+def die(name: str, error: BaseException | str) -> NoReturn:
+    """End the process at once with exit code 1; its last line says why.
+
+    For threads and callbacks that cannot raise into the main loop: nothing after the failure may
+    run, since an offset committed now could pass over an objection.
+    """
+    if isinstance(error, BaseException):
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+    sys.stderr.write(f"{name}: {redact(last_line(error))}\n")
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def last_line(error: BaseException | str) -> str:
+    """One line that names the error."""
+    if isinstance(error, str):
+        return error
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def run(main: Callable[[Stop], None], name: str) -> None:
+    """Run `main` until it returns or a signal stops it; an exception ends the process with code 1."""
+    stop = Stop().install()
+    try:
+        main(stop)
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the process ends here
+        die(name, error)
