@@ -1,0 +1,1 @@
+"""Applications at the edge: the sink protocol, its one runner, the sinks."""

@@ -1,0 +1,1 @@
+"""The core of Noli: the law, the runtime under every process, and the services around the log."""

@@ -1,0 +1,1 @@
+"""Stream processors: what turns facts into decisions, and what watches."""

@@ -1,0 +1,1 @@
+"""What every process stands on: settings, Kafka, state, metrics, logging, health, clock."""
