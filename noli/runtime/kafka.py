@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from noli.runtime.process import die
 
@@ -45,6 +46,11 @@ def _common(settings: Settings) -> Config:
         "allow.auto.create.topics": False,
         **extra,
     }
+
+
+def admin(settings: Settings) -> AdminClient:
+    """A client for topics, offsets and groups."""
+    return AdminClient(_common(settings))
 
 
 def consumer_config(settings: Settings, group: str | None, **over: Any) -> Config:  # noqa: ANN401
@@ -203,8 +209,8 @@ class Acked:
             pending, index, error, placed = self._reports.popleft()
             failure = None
             if error is not None:
-                # Timed out, purged, in doubt: the broker may hold it. Only a refusal is certain.
-                failure = NotDurable(error.name(), indeterminate=error.retriable())
+                # Handed over and not confirmed: the broker may hold it all the same.
+                failure = NotDurable(error.name(), indeterminate=True)
             self._settle(pending, index, placed, failure)
 
     def _settle(

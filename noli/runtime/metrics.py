@@ -64,9 +64,7 @@ FOREIGN_RECORDS = Counter(
     registry=REGISTRY,
 )
 #: Rebalances seen; a storm means workers die or stall.
-REBALANCES = Counter(
-    "noli_rebalances_total", "Assignment changes.", ["kind"], registry=REGISTRY
-)
+REBALANCES = Counter("noli_rebalances_total", "Assignment changes.", ["kind"], registry=REGISTRY)
 #: Commits the broker refused: this worker is fenced.
 COMMIT_FAILURES = Counter(
     "noli_commit_failures_total", "Offset commits refused.", ["reason"], registry=REGISTRY

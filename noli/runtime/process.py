@@ -68,7 +68,7 @@ def last_line(error: BaseException | str) -> str:
 
 
 def run(main: Callable[[Stop], None], name: str) -> None:
-    """Run `main` until it returns or a signal stops it; an exception ends the process with code 1."""
+    """Run `main` until it returns or a signal stops it; an exception ends in exit code 1."""
     stop = Stop().install()
     try:
         main(stop)

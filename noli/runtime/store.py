@@ -27,7 +27,7 @@ _META_KEY: Final = b"\x00meta"
 #: Bytes of writes held in memory before a flush: at ~150 bytes a contact, some 400,000 of them.
 _WRITE_BUFFER: Final = 64 * 1024 * 1024
 
-_BLOOM_BITS: Final = 10.0
+_BLOOM_BITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,18 @@ class Meta:
 
 
 class PartitionStore:
-    """Key-value state of one partition. One thread, one process (RocksDB's own lock refuses a second)."""
+    """Key-value state of one partition, for one thread; RocksDB's lock refuses a second process."""
 
     def __init__(self, path: Path, topic_id: str) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._db = _open(path)
-        self.meta = _read_meta(self._db)
-        if self.meta is None or (self.meta.topic_id, self.meta.format) != (topic_id, FORMAT):
+        found = _read_meta(self._db)
+        if found is None or (found.topic_id, found.format) != (topic_id, FORMAT):
             self._db.close()
             shutil.rmtree(path)
             self._db = _open(path)
-            self.meta = Meta(topic_id=topic_id)
+            found = Meta(topic_id=topic_id)
+        self.meta = found
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, or None."""
@@ -66,7 +67,6 @@ class PartitionStore:
         self, items: Iterable[tuple[bytes, bytes]], frontier: int, epoch: int | None = None
     ) -> None:
         """Store `items` and move the frontier, all or nothing."""
-        assert self.meta is not None  # noqa: S101 - set in __init__, for mypy
         self.meta = replace(
             self.meta, frontier=frontier, epoch=self.meta.epoch if epoch is None else epoch
         )
@@ -92,7 +92,8 @@ def _open(path: Path) -> Rdict:
     options.set_block_based_table_factory(blocks)
     database = Rdict(str(path), options)
     writes = WriteOptions()
-    writes.disable_wal = True
+    # The stub declares a method where the class has a property.
+    setattr(writes, "disable_wal", True)  # noqa: B010
     database.set_write_options(writes)
     return database
 

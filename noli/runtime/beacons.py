@@ -1,0 +1,112 @@
+"""Beacons: how fresh the decisions of a partition are, told on the path of the decisions.
+
+Once a second the ends of the lead lane are asked of the broker at a moment T. When everything
+below such an end is processed and delivered, a beacon `as_of` T is appended: every objection the
+log took before T stands before it. A worker that lags, or is cut off, sends none, and readers'
+leases run out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined] - its public name
+
+from noli.runtime import metrics
+from noli.runtime.clock import now_ms, steady
+from noli.runtime.kafka import admin
+from noli.runtime.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
+
+    from noli.runtime.lanes import Lanes
+    from noli.runtime.outputs import Outputs
+    from noli.runtime.settings import Settings
+    from schemas.codec import Codec
+
+#: Kafka key of beacons; shorter than any contact token.
+BEACON_KEY: Final = b"beacon"
+
+_EVERY_S: Final = 1.0
+#: How long the broker may take to tell its ends, in seconds.
+_ASK_TIMEOUT_S: Final = 5.0
+_MS_PER_S: Final = 1000
+
+
+class Beacons:
+    """Asks, waits for the position, appends. Never blocks the loop."""
+
+    def __init__(
+        self, settings: Settings, codec: Codec, outputs: Outputs, lanes: Lanes, topic: str
+    ) -> None:
+        self._codec = codec
+        self._outputs = outputs
+        self._lanes = lanes
+        self._topic = topic
+        self._admin = admin(settings)
+        self._log = get_logger()
+        self._next_at = 0.0
+        self._asked_at = 0
+        self._asked: dict[TopicPartition, Future[Any]] = {}
+        #: Per partition: beacons that wait for the position to reach their end, oldest first.
+        self._waiting: dict[int, tuple[int, int]] = {}
+        #: Records not yet processed over all lanes, at the last answer; None before the first.
+        self.lag: int | None = None
+
+    def tick(self, epochs: Mapping[int, int]) -> None:
+        """Do what is due for the owned partitions, `epochs` by partition."""
+        if self._asked and all(future.done() for future in self._asked.values()):
+            self._answered()
+        if not self._asked and epochs and steady() >= self._next_at:
+            self._ask(epochs)
+        due = [n for n, (end, _) in self._waiting.items() if self._position(n) >= end]
+        for number in due:
+            _, as_of = self._waiting.pop(number)
+            if number in epochs:
+                self._append(number, epochs[number], as_of)
+        if due:
+            self._outputs.deliver()
+
+    def forget(self, number: int) -> None:
+        """A partition is no longer ours."""
+        self._waiting.pop(number, None)
+
+    def _ask(self, epochs: Mapping[int, int]) -> None:
+        self._next_at = steady() + _EVERY_S
+        self._asked_at = now_ms()
+        wanted = {
+            TopicPartition(topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call] - untyped there
+            for topic in self._lanes.topics
+            for number in epochs
+        }
+        self._asked = self._admin.list_offsets(wanted, request_timeout=_ASK_TIMEOUT_S)
+
+    def _answered(self) -> None:
+        lead = self._lanes.topics[0]
+        lag = 0
+        try:
+            for place, future in self._asked.items():
+                end = future.result().offset
+                behind = max(0, end - self._lanes.position.get((place.topic, place.partition), 0))
+                metrics.INPUT_LAG.labels(place.topic, place.partition).set(behind)
+                lag += behind
+                if place.topic == lead:
+                    # A beacon still waiting keeps its place: a steady stream must not starve it.
+                    self._waiting.setdefault(place.partition, (end, self._asked_at))
+            self.lag = lag
+        except KafkaException as error:
+            # No answer, no beacon: readers see the age grow, which is the truth.
+            self._log.warning("beacon.unanswered", error=error.args[0].name())
+        finally:
+            self._asked = {}
+
+    def _position(self, number: int) -> int:
+        return self._lanes.position.get((self._lanes.topics[0], number), 0)
+
+    def _append(self, number: int, epoch: int, as_of: int) -> None:
+        value = self._codec.encode("noli.Beacon", {"epoch": epoch, "as_of": as_of})
+        self._outputs.send(self._topic, number, BEACON_KEY, value)
+        metrics.BEACON_AS_OF.labels(number).set(as_of / _MS_PER_S)

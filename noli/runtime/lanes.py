@@ -1,0 +1,231 @@
+"""Input lanes of a worker: one group member leads, the other lanes follow its partitions.
+
+The member of the group subscribes to the first lane only. Every other lane is fetched by an
+assigned consumer without a group that follows the same partition numbers, and its offsets are
+committed through the member, so each commit is fenced by the group's generation. The lead lane is
+always asked first: a backlog behind it never delays it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+from noli.runtime import metrics
+from noli.runtime.kafka import consumer_config
+from noli.runtime.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka import Message
+
+    from noli.runtime.settings import Settings
+
+#: Records of the lead lane taken at once, and of each following lane: the latter bounds how long an
+#: objection that arrives meanwhile waits (100 records at ~0.1 ms).
+_LEAD_BATCH: Final = 500
+_FOLLOW_BATCH: Final = 100
+#: How long one call waits on the lead lane when nothing is there, in seconds: the followers' delay.
+_IDLE_WAIT_S: Final = 0.005
+
+#: A restore or a long batch must not cost the membership, in ms.
+_MAX_POLL_MS: Final = 600_000
+
+#: How long the broker may take to tell committed offsets, in seconds.
+_COMMITTED_TIMEOUT_S: Final = 10.0
+
+#: Errors of a fetch that librdkafka mends by itself.
+_TRANSIENT: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the library's public error codes
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._RESOLVE,  # noqa: SLF001
+    }
+)
+
+#: The broker no longer takes commits of this generation: somebody else may own the partition.
+_FENCED: Final = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
+
+
+class LanesError(Exception):
+    """The input cannot be read on: lost offsets, a fenced member, a refused client."""
+
+
+class Lanes:
+    """`topics[0]` leads. Partitions gained and lost are collected for the loop to act on."""
+
+    def __init__(self, settings: Settings, group: str, topics: Sequence[str]) -> None:
+        self.topics = tuple(topics)
+        self.gained: set[int] = set()
+        self.lost: set[int] = set()
+        self.owned: set[int] = set()
+        #: Next offset to commit, per lane and partition.
+        self.position: dict[tuple[str, int], int] = {}
+        self._committed: dict[tuple[str, int], int] = {}
+        self._starts: dict[tuple[str, int], int] = {}
+        self._log = get_logger()
+        self._lead = Consumer(
+            consumer_config(
+                settings,
+                group,
+                group_instance_id=settings.instance,
+                max_poll_interval_ms=_MAX_POLL_MS,
+            )
+            | {"on_commit": self._on_commit}
+        )
+        self._followers = {
+            topic: Consumer(consumer_config(settings, None, fetch_message_max_bytes=256 * 1024))
+            for topic in self.topics[1:]
+        }
+        self._lead.subscribe(
+            [self.topics[0]],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    def poll(self) -> list[Message]:
+        """The next records, all of one lane; the lead lane's first. Empty when nothing came."""
+        lead = self.topics[0]
+        first = self._lead.poll(_IDLE_WAIT_S)
+        if first is not None:
+            return self._usable([first, *self._lead.consume(_LEAD_BATCH, 0)], lead)
+        for topic, follower in self._followers.items():
+            found = self._usable(follower.consume(_FOLLOW_BATCH, 0), topic)
+            if found:
+                return found
+        return []
+
+    def start(self, partition: int) -> None:
+        """Let a restored partition's records flow, on every lane, from the committed offsets."""
+        for topic, follower in self._followers.items():
+            start = self._starts[topic, partition]
+            follower.incremental_assign([TopicPartition(topic, partition, start)])
+        self._lead.resume([TopicPartition(self.topics[0], partition)])
+        self.owned.add(partition)
+        self.gained.discard(partition)
+
+    def drop(self, partition: int) -> None:
+        """Stop reading a partition on every following lane; the lead's is the group's affair."""
+        self.owned.discard(partition)
+        self.gained.discard(partition)
+        for topic, follower in self._followers.items():
+            if any(place.partition == partition for place in follower.assignment()):
+                follower.incremental_unassign([TopicPartition(topic, partition)])
+        for topic in self.topics:
+            self.position.pop((topic, partition), None)
+            self._committed.pop((topic, partition), None)
+
+    def commit(self, *, wait: bool = False) -> None:
+        """Commit the positions that moved, of owned partitions only, through the group member."""
+        moved = {
+            place: offset
+            for place, offset in self.position.items()
+            if place[1] in self.owned and self._committed.get(place) != offset
+        }
+        if not moved:
+            return
+        offsets = [TopicPartition(*place, offset) for place, offset in moved.items()]
+        try:
+            if wait:
+                self._lead.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._lead.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self._refused(error.args[0])
+        else:
+            self._committed.update(moved)
+
+    def close(self) -> None:
+        """Commit and leave; a static member keeps its place for the session time."""
+        self.commit(wait=True)
+        for follower in self._followers.values():
+            follower.close()
+        self._lead.close()
+
+    def _find_starts(self, partitions: list[TopicPartition]) -> None:
+        """Committed offsets of every lane; what was never committed starts at the beginning."""
+        places = [TopicPartition(t, p.partition) for t in self.topics for p in partitions]
+        for place in self._lead.committed(places, timeout=_COMMITTED_TIMEOUT_S):
+            if place.error is not None:
+                raise LanesError(f"committed offset of {place.topic}: {place.error.str()}")
+            known = place.offset != OFFSET_INVALID
+            self._starts[place.topic, place.partition] = place.offset if known else OFFSET_BEGINNING
+            if known:
+                self.position[place.topic, place.partition] = place.offset
+
+    def _usable(self, messages: list[Message], topic: str) -> list[Message]:
+        return [
+            message
+            for message in messages
+            if not self._is_error(message, topic) and message.partition() in self.owned
+        ]
+
+    def _is_error(self, message: Message, topic: str) -> bool:
+        error = message.error()
+        if error is None:
+            return False
+        if error.code() in _TRANSIENT or (error.retriable() and not error.fatal()):
+            self._log.warning("fetch.retried", topic=topic, error=error.name())
+            return True
+        raise LanesError(f"{topic}[{message.partition()}]: {error.str()}")
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        metrics.REBALANCES.labels("assigned").inc()
+        self._find_starts(partitions)
+        # Nothing flows before the state is restored and claimed: assigned, but paused.
+        consumer.assign(
+            [
+                TopicPartition(p.topic, p.partition, self._starts[p.topic, p.partition])
+                for p in partitions
+            ]
+        )
+        consumer.pause(partitions)
+        self.gained = {p.partition for p in partitions}
+        self._log.info("lanes.assigned", partitions=sorted(self.gained))
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        metrics.REBALANCES.labels("revoked").inc()
+        # Everything in `position` is delivered and stored: it may be committed while still ours.
+        self.commit(wait=True)
+        self._forget(partitions, "lanes.revoked")
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        metrics.REBALANCES.labels("lost").inc()
+        self._forget(partitions, "lanes.lost")
+
+    def _forget(self, partitions: list[TopicPartition], event: str) -> None:
+        numbers = {p.partition for p in partitions}
+        self._log.info(event, partitions=sorted(numbers))
+        self.lost |= numbers & (self.owned | self.gained)
+        for number in numbers:
+            self.drop(number)
+
+    def _on_commit(self, error: KafkaError | None, _offsets: list[TopicPartition]) -> None:
+        if error is not None:
+            self._refused(error)
+
+    def _refused(self, error: KafkaError) -> None:
+        metrics.COMMIT_FAILURES.labels(error.name()).inc()
+        self._log.warning("commit.refused", error=error.name())
+        # What was refused is committed again with the next progress, if it is still ours then.
+        self._committed.clear()
+        if error.code() not in _FENCED and not error.retriable():
+            raise LanesError(f"commit refused: {error.str()}")

@@ -1,0 +1,132 @@
+"""Outputs of a processor: every record is known to be in the log, and nobody else's is overlooked.
+
+The delivery reports give the offset of each own record. In a partition with one writer they are
+contiguous, so a gap is, exactly, what somebody else wrote: a paused owner that woke up, or a new
+one. Gaps are found without reading a byte (docs/adr/0003-one-writer-per-partition.md).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from confluent_kafka import KafkaError, Producer
+
+from noli.runtime.kafka import DELIVERY_TIMEOUT_MS, producer_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import Message
+
+    from noli.runtime.settings import Settings
+
+#: Beyond librdkafka's own limit there is nothing more to wait for, in seconds.
+_FLUSH_S: Final = DELIVERY_TIMEOUT_MS / 1000 + 5.0
+
+
+#: The offset before a claim is confirmed: whatever it turns out to be is no gap.
+_NEW: Final = -1
+
+
+class LostDelivery(Exception):
+    """An output is not durable. Its input must not be committed: the process ends."""
+
+
+class Gap(NamedTuple):
+    """Offsets `start` <= o < `end` of an owned partition that are not ours."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+
+
+class Claim(NamedTuple):
+    """A claim about to be written: its epoch and its record."""
+
+    epoch: int
+    key: bytes
+    value: bytes
+
+
+class Outputs:
+    """The one idempotent producer of a worker. Single-threaded: reports are served by `deliver`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._failure: str | None = None
+        self._next: dict[tuple[str, int], int] = {}
+        self._gaps: list[Gap] = []
+        self._epochs: dict[int, int] = {}
+        self._producer = Producer(
+            producer_config(settings, linger_ms=5, batch_size=512 * 1024)
+            | {"error_cb": self._on_error}
+        )
+
+    def send(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
+        """Queue one record; `deliver` waits for it."""
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, on_delivery=self._report)
+            except BufferError:
+                self._producer.poll(0.1)
+                self._raise_if_failed()
+            else:
+                return
+
+    def deliver(self) -> None:
+        """Wait until everything queued is in the log. Raises `LostDelivery`."""
+        left = self._producer.flush(_FLUSH_S)
+        self._raise_if_failed()
+        if left:
+            raise LostDelivery(f"{left} outputs unconfirmed after {_FLUSH_S:.0f} s")
+
+    def claim(self, topic: str, claims: Mapping[int, Claim]) -> dict[int, int]:
+        """Append one claim per partition and own what follows; the offsets of the claims."""
+        for partition, claim in claims.items():
+            self._next[topic, partition] = _NEW
+            self._epochs[partition] = claim.epoch
+            self.send(topic, partition, claim.key, claim.value)
+        self.deliver()
+        return {partition: self._next[topic, partition] - 1 for partition in claims}
+
+    def epoch(self, partition: int) -> int:
+        """The epoch under which we own a partition."""
+        return self._epochs[partition]
+
+    def disown(self, partition: int) -> None:
+        """Watch a partition no longer."""
+        self._next = {place: at for place, at in self._next.items() if place[1] != partition}
+        self._gaps = [gap for gap in self._gaps if gap.partition != partition]
+
+    def next_offset(self, topic: str, partition: int) -> int:
+        """The offset after our last delivered record of an owned partition."""
+        return self._next[topic, partition]
+
+    def take_gaps(self) -> list[Gap]:
+        """Foreign ranges found since the last call."""
+        gaps, self._gaps = self._gaps, []
+        return gaps
+
+    def _report(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = self._failure or f"{message.topic()}: {error.str()}"
+            return
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018 - confirmed
+        expected = self._next.get((topic, partition))
+        if expected is None:
+            return
+        if offset > expected != _NEW:
+            self._gaps.append(Gap(topic, partition, expected, offset))
+        elif offset < expected:
+            self._failure = f"{topic}[{partition}] went back from {expected} to {offset}"
+            return
+        self._next[topic, partition] = offset + 1
+
+    def _raise_if_failed(self) -> None:
+        if self._failure is not None:
+            raise LostDelivery(self._failure)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = self._failure or f"fatal: {error.str()}"

@@ -1,0 +1,218 @@
+"""The one loop of a stream worker: it owns membership, offsets, time and delivery.
+
+    poll one lane → step each record → outputs delivered → state stored → offset committed
+
+in this order, so a crash repeats work and never skips it; the fold being a join, repeated work
+changes nothing. Whatever is unexpected ends the process: an offset is never committed past a
+failure. Steps are plain functions over `Part`; they know no Kafka.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from noli.runtime import metrics
+from noli.runtime.beacons import Beacons
+from noli.runtime.clock import now_ms, steady
+from noli.runtime.lanes import Lanes
+from noli.runtime.logging import get_logger
+from noli.runtime.outputs import Outputs
+from noli.runtime.repair import Repairs
+from noli.runtime.restore import Takeover
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import Message
+
+    from noli.runtime.process import Stop
+    from noli.runtime.settings import Settings
+    from noli.runtime.store import PartitionStore
+    from schemas.codec import Codec
+
+#: Seconds between commits: a crash repeats at most this much input.
+_COMMIT_EVERY_S: Final = 0.2
+#: Lane records behind which the worker calls itself not ready.
+_READY_LAG: Final = 10_000
+#: Decoded states kept per partition; beyond, the oldest entries go.
+_MEMO_SIZE: Final = 20_000
+
+_MS_PER_S: Final = 1000
+
+
+class Record(NamedTuple):
+    """One input record. `at` is the log's timestamp, ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Topics of a processor; `lanes[0]` is served first. All are co-partitioned."""
+
+    group: str
+    lanes: tuple[str, ...]
+    state: str
+    decisions: str
+
+
+@dataclass(slots=True)
+class Part:
+    """A partition in the hands of a step: read and write state, emit outputs."""
+
+    number: int
+    epoch: int
+    topology: Topology
+    store: PartitionStore
+    outputs: Outputs
+    #: Decoded states by key, at the step's disposal; lives as long as the ownership.
+    memo: dict[bytes, object] = field(default_factory=dict)
+    unsaved: dict[bytes, bytes] = field(default_factory=dict)
+    caused: list[tuple[str, int]] = field(default_factory=list)
+
+    def load(self, key: bytes) -> bytes | None:
+        """State bytes of a key, including what this batch saved."""
+        return self.unsaved.get(key) or self.store.get(key)
+
+    def save(self, key: bytes, value: bytes) -> None:
+        """Set the state of a key: to the state topic now, to disk once that is delivered."""
+        self.unsaved[key] = value
+        self.outputs.send(self.topology.state, self.number, key, value)
+
+    def emit(self, topic: str, key: bytes | None, value: bytes) -> None:
+        """Append an output to the same partition of `topic`."""
+        self.outputs.send(topic, self.number, key, value)
+
+    def decided(self, lane: str, accepted: int) -> None:
+        """Count a decision's delay from `accepted` (ms) once it is delivered."""
+        self.caused.append((lane, accepted))
+
+    def stored(self) -> None:
+        """Everything saved is delivered: put it on disk."""
+        if self.unsaved:
+            frontier = self.outputs.next_offset(self.topology.state, self.number)
+            self.store.write(self.unsaved.items(), frontier)
+            self.unsaved.clear()
+        if len(self.memo) > _MEMO_SIZE:
+            self.memo.clear()
+        now = now_ms()
+        for lane, accepted in self.caused:
+            metrics.DECISION_SECONDS.labels(lane).observe(max(0, now - accepted) / _MS_PER_S)
+        self.caused.clear()
+
+
+class Step(Protocol):
+    """What a processor adds to the loop. Pure but for `part`; an exception ends the process."""
+
+    def process(self, record: Record, part: Part) -> None:
+        """Fold one record."""
+
+    def restate(self, key: bytes, part: Part) -> None:
+        """Write the state and outputs of a key again, under our epoch."""
+
+
+class Processor:
+    """Runs a step over the lanes of a topology until asked to stop."""
+
+    def __init__(self, settings: Settings, topology: Topology, codec: Codec, step: Step) -> None:
+        self._topology = topology
+        self._step = step
+        self._log = get_logger()
+        self._outputs = Outputs(settings)
+        self._takeover = Takeover(
+            settings, codec, self._outputs, (topology.state, topology.decisions)
+        )
+        self._lanes = Lanes(settings, topology.group, topology.lanes)
+        self._beacons = Beacons(settings, codec, self._outputs, self._lanes, topology.decisions)
+        self._repairs = Repairs(settings, self._outputs)
+        self._parts: dict[int, Part] = {}
+        self._commit_at = 0.0
+        self._assigned = False
+
+    def run(self, stop: Stop) -> None:
+        """The loop. Returns after a graceful stop: committed, flushed, closed."""
+        while not stop.requested:
+            self._change_hands()
+            messages = self._lanes.poll()
+            if messages:
+                self._batch(messages)
+            self._tick()
+        self._lanes.close()
+        for part in self._parts.values():
+            part.store.close()
+
+    def ready(self) -> tuple[bool, Mapping[str, object]]:
+        """Ready once what the group gave is restored and the lag is under the bound."""
+        lag = self._beacons.lag
+        owned = len(self._parts)
+        ok = self._assigned and not self._lanes.gained and lag is not None and lag <= _READY_LAG
+        return ok, {"partitions": owned, "lag": lag}
+
+    def _change_hands(self) -> None:
+        for number in self._lanes.lost:
+            self._give_up(number)
+        self._lanes.lost.clear()
+        gained = set(self._lanes.gained)
+        if not gained:
+            return
+        for number in gained & set(self._parts):
+            self._give_up(number)
+        for number, taken in self._takeover.take(gained).items():
+            self._parts[number] = Part(
+                number, taken.epoch, self._topology, taken.store, self._outputs
+            )
+            self._lanes.start(number)
+        self._assigned = True
+        metrics.OWNED_PARTITIONS.set(len(self._parts))
+
+    def _give_up(self, number: int) -> None:
+        part = self._parts.pop(number, None)
+        if part is not None:
+            self._outputs.disown(number)
+            self._beacons.forget(number)
+            part.store.close()
+        metrics.OWNED_PARTITIONS.set(len(self._parts))
+
+    def _batch(self, messages: list[Message]) -> None:
+        touched: set[int] = set()
+        topic = messages[0].topic() or ""
+        for message in messages:
+            record = Record(
+                topic,
+                message.partition() or 0,
+                message.offset() or 0,
+                message.key(),
+                message.value(),
+                message.timestamp()[1],
+            )
+            self._step.process(record, self._parts[record.partition])
+            touched.add(record.partition)
+        self._settle(touched)
+        for message in messages:
+            self._lanes.position[topic, message.partition() or 0] = (message.offset() or 0) + 1
+        metrics.RECORDS_PROCESSED.labels(topic).inc(len(messages))
+
+    def _settle(self, touched: set[int]) -> None:
+        self._outputs.deliver()
+        for number in touched:
+            self._parts[number].stored()
+
+    def _tick(self) -> None:
+        for number, keys in self._repairs.look().items():
+            part = self._parts.get(number)
+            if part is None:
+                continue
+            self._log.warning("partition.repaired", partition=number, keys=len(keys))
+            for key in keys:
+                self._step.restate(key, part)
+            self._settle({number})
+        self._beacons.tick({number: part.epoch for number, part in self._parts.items()})
+        if steady() >= self._commit_at:
+            self._lanes.commit()
+            self._commit_at = steady() + _COMMIT_EVERY_S
