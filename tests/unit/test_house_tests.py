@@ -1,4 +1,4 @@
-"""What a test must be: it says what it expects, checks it, and awaits events instead of sleeping."""
+"""What a test must be: it says what it expects, checks it, and awaits events, never sleeps."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 def faulty(fault: Callable[[Function], bool]) -> list[str]:
     """`file:test` of every test of ours for which `fault` holds."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
-    found = [
-        (path, node) for path in files for node in ast.walk(ast.parse(path.read_text("utf-8")))
-    ]
+    trees = [(path, ast.parse(path.read_text("utf-8"))) for path in files]
     return [
         f"{path.relative_to(ROOT)}:{node.name}"
         for path, tree in trees
