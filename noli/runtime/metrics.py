@@ -85,6 +85,54 @@ BEACON_AS_OF = Gauge(
 )
 
 
+# --- connectors: one process per application ------------------------------------------------------
+
+#: Batches offered to the application. `retried` rising alone: it is down or refuses; see its log.
+APP_ATTEMPTS = Counter(
+    "noli_app_attempts_total",
+    "Batches offered to the application, by outcome: applied, partial, retried.",
+    ["app", "outcome"],
+    registry=REGISTRY,
+)
+#: `rejected` is a verdict the application can never take: it does not hold it, a human must look.
+APP_CHANGES = Counter(
+    "noli_app_changes_total",
+    "Changes settled at the application, by outcome: applied, superseded, rejected.",
+    ["app", "outcome"],
+    registry=REGISTRY,
+)
+#: The push objective: p99 under 0.25 s, SLO 5 s. What an application's first start reads back from
+#: before it was registered is not counted.
+APP_APPLIED_SECONDS = Histogram(
+    "noli_app_applied_seconds",
+    "From the intake's acceptance to the application's confirmation.",
+    ["app"],
+    buckets=PROPAGATION_BUCKETS,
+    registry=REGISTRY,
+)
+#: Contacts whose newest verdict is not confirmed. Not falling: the application does not keep up.
+APP_PENDING = Gauge(
+    "noli_app_pending_contacts", "Contacts waiting or in flight.", ["app"], registry=REGISTRY
+)
+#: Everything accepted before this moment stands in the application. 0: not known yet.
+APP_ALIGNED_AS_OF = Gauge(
+    "noli_app_aligned_as_of_timestamp_seconds",
+    "The application holds every verdict accepted before this time.",
+    ["app"],
+    registry=REGISTRY,
+)
+#: Failures in a row; not 0: the application is not taking verdicts and is probed with back-off.
+APP_FAILURES = Gauge(
+    "noli_app_consecutive_failures", "Failed attempts since the last success.", ["app"],
+    registry=REGISTRY,
+)  # fmt: skip
+#: Decisions that could not be read. Not 0: the application's alignment is held until they are.
+APP_UNREADABLE = Gauge(
+    "noli_app_unreadable_records", "Decisions held because nobody can read them.", ["app"],
+    registry=REGISTRY,
+)  # fmt: skip
+
+
 def render() -> bytes:
     """The exposition text of this process."""
     return generate_latest(REGISTRY)

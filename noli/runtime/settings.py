@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     http_port: Annotated[
         int, Field(ge=0, le=65535, description="Port of /healthz, /readyz, /metrics; 0 = any free.")
     ] = 0
+    app_manifest: Annotated[
+        Path | None, Field(description="Manifest of the application a connector process serves.")
+    ] = None
     log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
 
 
