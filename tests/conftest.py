@@ -17,3 +17,6 @@ settings.register_profile(
 #: `dev` looks for what nobody thought of, and prints how to repeat it.
 settings.register_profile("dev", max_examples=300, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+#: Fixtures that more than one room uses.
+pytest_plugins = ["tests.support.stack"]

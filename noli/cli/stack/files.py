@@ -1,0 +1,52 @@
+"""The stack's own files: in a checkout in `deploy/local`, in a wheel beside this module."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from noli.cli.problem import ProblemError
+
+_HERE: Final = Path(__file__).resolve().parent
+#: Directory that holds the packages `noli`, `schemas`, `streams`, `connectors`.
+IMPORT_ROOT: Final = _HERE.parents[2]
+
+PRIVATE_DIR: Final = 0o700
+PRIVATE_FILE: Final = 0o600
+
+
+def stack_file(name: str) -> Path:
+    """Path of `pom.xml`, `server.properties` or `log4j2.properties`."""
+    for place in (_HERE / "local", IMPORT_ROOT / "deploy" / "local"):
+        if (place / name).is_file():
+            return place / name
+    raise ProblemError(
+        f"{name} of the local stack is missing",
+        "run from a checkout of the repository, or reinstall noli",
+    )
+
+
+def write_atomic(path: Path, text: str, mode: int = PRIVATE_FILE) -> None:
+    """Write `text` so that a reader sees the old file or the whole new one; fsync before rename."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def last_lines(path: Path, count: int = 15) -> str:
+    """The last `count` lines of a log, or a note that there is none."""
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return f"(no log at {path})"
+    return "\n".join(lines[-count:]) or "(the log is empty)"

@@ -1,0 +1,137 @@
+"""What an operator asks of the brokers: who they are, their topics, the lag of the groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from noli.runtime.clock import steady
+from noli.runtime.kafka import producer_config
+from noli.runtime.settings import Settings
+from noli.runtime.topics import Action, Observed, Step, Wanted
+
+#: For the broker's answer, and for a new topic to reach every broker, in seconds.
+_TIMEOUT_S: Final = 15.0
+_NO_LOG: Final = 0
+#: Between two looks at topics just created, in seconds.
+_LOOK_S: Final = 0.02
+
+
+class BrokerUnavailable(Exception):
+    """The brokers did not answer or refused; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A look at the cluster: its id, how many brokers, partitions and copies of each topic."""
+
+    id: str
+    brokers: int
+    topics: Mapping[str, tuple[int, int]]
+
+
+def admin(settings: Settings) -> AdminClient:
+    """A client for the calls below: the producers' connection settings, without idempotence."""
+    # Refused connections come back as exceptions; librdkafka would print each of them as well.
+    return AdminClient(
+        {**producer_config(settings, enable_idempotence=False), "log_level": _NO_LOG}
+    )
+
+
+def look(client: AdminClient, timeout_s: float = _TIMEOUT_S) -> Cluster:
+    """The cluster as it answers now. Raises `BrokerUnavailable`."""
+    try:
+        found = client.list_topics(timeout=timeout_s)
+    except KafkaException as error:
+        raise BrokerUnavailable(_reason(error)) from error
+    sizes = {
+        name: (
+            len(topic.partitions),
+            min((len(p.replicas) for p in topic.partitions.values()), default=0),
+        )
+        for name, topic in found.topics.items()
+    }
+    return Cluster(str(found.cluster_id), len(found.brokers), sizes)
+
+
+def observe(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[str, Observed]:
+    """Those of the named topics that exist, with their effective configuration."""
+    present = [name for name in names if name in cluster.topics]
+    if not present:
+        return {}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in present]
+    answers = client.describe_configs(resources, request_timeout=_TIMEOUT_S)
+    configs = {resource.name: _result(future) for resource, future in answers.items()}
+    return {
+        name: Observed(
+            *cluster.topics[name], {key: str(entry.value) for key, entry in configs[name].items()}
+        )
+        for name in present
+    }
+
+
+def create(client: AdminClient, topics: Sequence[Wanted]) -> None:
+    """Create topics and wait until they are known. Raises `BrokerUnavailable`."""
+    if not topics:
+        return
+    new = [
+        NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.configs))
+        for topic in topics
+    ]
+    for future in client.create_topics(
+        new, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S
+    ).values():
+        _result(future)
+    _await_known(client, {topic.name for topic in topics})
+
+
+def _await_known(client: AdminClient, names: set[str]) -> None:
+    """The controller says yes before the brokers have read it: wait until they have."""
+    end = steady() + _TIMEOUT_S
+    while missing := names - set(look(client).topics):
+        if steady() > end:
+            raise BrokerUnavailable(f"created but not seen by the brokers: {sorted(missing)}")
+        client.poll(_LOOK_S)  # the protocol has no notification for it
+
+
+def alter(client: AdminClient, steps: Iterable[Step]) -> None:
+    """Set the configuration of every ALTER step. Raises `BrokerUnavailable`."""
+    resources = [
+        ConfigResource(
+            ResourceType.TOPIC,
+            step.topic,
+            incremental_configs=[
+                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+                for key, value in step.configs.items()
+            ],
+        )
+        for step in steps
+        if step.action is Action.ALTER
+    ]
+    for resource in resources:  # one at a time: a topic may occur twice, the client keys by name
+        for future in client.incremental_alter_configs([resource]).values():
+            _result(future)
+
+
+def _result(future: Future[Any]) -> Any:  # noqa: ANN401 - each call has its own
+    try:
+        return future.result()
+    except KafkaException as error:
+        raise BrokerUnavailable(_reason(error)) from error
+
+
+def _reason(error: KafkaException) -> str:
+    cause = error.args[0] if error.args else error
+    return str(cause.str()) if hasattr(cause, "str") else str(cause)
