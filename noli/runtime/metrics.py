@@ -133,6 +133,45 @@ APP_UNREADABLE = Gauge(
 )  # fmt: skip
 
 
+# --- HTTP services: intake and lookup -------------------------------------------------------------
+
+#: By route template and status. 5xx rising at the intake: the log does not take records.
+HTTP_SECONDS = Histogram(
+    "noli_http_request_seconds",
+    "From the first byte of a request to the last of its answer.",
+    ["route", "status"],
+    buckets=PROPAGATION_BUCKETS,
+    registry=REGISTRY,
+)
+#: Each second in which the key file could not be read; the keys known before stay in force.
+API_KEY_RELOAD_FAILURES = Counter(
+    "noli_api_key_reload_failures_total", "Looks at a key file that is unreadable.",
+    registry=REGISTRY,
+)  # fmt: skip
+#: By outcome: accepted, repeated (same source, id and content), refused, quarantined, failed.
+#: `refused` rising: a sender broke; its API key's name is in the log.
+INTAKE_EVENTS = Counter(
+    "noli_intake_events_total",
+    "Events posted, by type (`other` for unknown ones) and outcome.",
+    ["type", "outcome"],
+    registry=REGISTRY,
+)
+#: The part of a post that the log takes. p99 above 0.1 s: look at the broker.
+INTAKE_DURABLE_SECONDS = Histogram(
+    "noli_intake_durable_seconds",
+    "From reading the request to the last delivery report of its events.",
+    buckets=PROPAGATION_BUCKETS,
+    registry=REGISTRY,
+)
+#: Posts answered 503 because the log did not confirm. Any increase: senders are retrying.
+INTAKE_PRODUCE_FAILURES = Counter(
+    "noli_intake_produce_failures_total",
+    "Posts whose records were not confirmed; indeterminate ones may stand in the log.",
+    ["indeterminate"],
+    registry=REGISTRY,
+)
+
+
 def render() -> bytes:
     """The exposition text of this process."""
     return generate_latest(REGISTRY)

@@ -50,6 +50,20 @@ class Settings(BaseSettings):
     app_manifest: Annotated[
         Path | None, Field(description="Manifest of the application a connector process serves.")
     ] = None
+    api_keys_file: Annotated[
+        Path, Field(description="API keys of the HTTP services; made by `noli keys add`.")
+    ] = Path(".noli/api-keys.json")
+    intake_events_per_s: Annotated[
+        int, Field(ge=1, description="Events each API key may post a second, on average.")
+    ] = 50_000
+    intake_recent: Annotated[
+        int,
+        Field(ge=0, description="Events whose answer is remembered for a retry; 300 bytes each."),
+    ] = 50_000
+    public_url: Annotated[
+        str,
+        Field(description="Where the intake is reached from outside; unsubscribe links begin so."),
+    ] = "http://127.0.0.1:8080"
     log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
 
 
