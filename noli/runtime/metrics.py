@@ -172,6 +172,42 @@ INTAKE_PRODUCE_FAILURES = Counter(
 )
 
 
+# --- replica: the local copy and who asks it ------------------------------------------------------
+
+#: By outcome: taken, stale_epoch (an owner that had been replaced), superseded, unreadable (its
+#: contact is denied), other_pepper, foreign_key. `unreadable` rising: look at the quarantine.
+REPLICA_RECORDS = Counter(
+    "noli_replica_records_total",
+    "Records of noli.decisions read by the replica's writer.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+#: Contacts the copy holds.
+REPLICA_CONTACTS = Gauge("noli_replica_contacts", "Contacts in the copy.", registry=REGISTRY)
+#: Disk the copy takes; 45 to 100 bytes a contact are normal.
+REPLICA_BYTES = Gauge("noli_replica_bytes", "Bytes of the copy's pages.", registry=REGISTRY)
+#: Records between the copy and the end of noli.decisions. Not falling: the writer does not keep up.
+REPLICA_LAG = Gauge(
+    "noli_replica_lag_records", "Records not yet in the copy.", ["partition"], registry=REGISTRY
+)
+#: Older than the lease (30 s): every reader denies with STALE_REPLICA. 0: no beacon yet.
+REPLICA_AS_OF = Gauge(
+    "noli_replica_as_of_timestamp_seconds",
+    "The copy holds every decision the log took before this time.",
+    registry=REGISTRY,
+)
+#: By reason: missing, refused, requested. `refused` rising: the disk or the broker was replaced.
+REPLICA_REBUILDS = Counter(
+    "noli_replica_rebuilds_total", "Copies filled from the beginning.", ["reason"],
+    registry=REGISTRY,
+)  # fmt: skip
+#: Answers given, by outcome: allowed, denied, stale, unusable (no copy that can be trusted),
+#: error. The last three deny; any of them rising stops campaigns, so it needs a human.
+GATE_ANSWERS = Counter(
+    "noli_gate_answers_total", "Answers given from the copy.", ["outcome"], registry=REGISTRY
+)
+
+
 def render() -> bytes:
     """The exposition text of this process."""
     return generate_latest(REGISTRY)

@@ -60,6 +60,17 @@ class Settings(BaseSettings):
         int,
         Field(ge=0, description="Events whose answer is remembered for a retry; 300 bytes each."),
     ] = 50_000
+    replica: Annotated[
+        Path,
+        Field(description="Directory of the local copy of noli.decisions; written by `replica`."),
+    ] = Path(".noli/replica")
+    lease_seconds: Annotated[
+        float,
+        Field(gt=0, description="Age of the copy beyond which every answer is STALE_REPLICA."),
+    ] = 30.0
+    decisions_topic: Annotated[str, Field(description="Topic the copy is made of.")] = (
+        "noli.decisions"
+    )
     public_url: Annotated[
         str,
         Field(description="Where the intake is reached from outside; unsubscribe links begin so."),
