@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined] - its public name
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
@@ -78,7 +78,7 @@ class Beacons:
         self._next_at = steady() + _EVERY_S
         self._asked_at = now_ms()
         wanted = {
-            TopicPartition(topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call] - untyped there
+            TopicPartition(topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
             for topic in self._lanes.topics
             for number in epochs
         }

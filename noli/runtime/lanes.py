@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from noli.runtime.settings import Settings
 
 #: Records of the lead lane taken at once, and of each following lane: the latter bounds how long an
-#: objection that arrives meanwhile waits (100 records at ~0.1 ms).
+#: objection that arrives meanwhile waits (300 records at ~0.1 ms).
 _LEAD_BATCH: Final = 500
-_FOLLOW_BATCH: Final = 100
+_FOLLOW_BATCH: Final = 300
 #: How long one call waits on the lead lane when nothing is there, in seconds: the followers' delay.
 _IDLE_WAIT_S: Final = 0.005
 
@@ -79,6 +79,7 @@ class Lanes:
         #: Next offset to commit, per lane and partition.
         self.position: dict[tuple[str, int], int] = {}
         self._committed: dict[tuple[str, int], int] = {}
+        self._wait_s = _IDLE_WAIT_S
         self._starts: dict[tuple[str, int], int] = {}
         self._log = get_logger()
         self._lead = Consumer(
@@ -104,13 +105,15 @@ class Lanes:
     def poll(self) -> list[Message]:
         """The next records, all of one lane; the lead lane's first. Empty when nothing came."""
         lead = self.topics[0]
-        first = self._lead.poll(_IDLE_WAIT_S)
+        first = self._lead.poll(self._wait_s)
         if first is not None:
             return self._usable([first, *self._lead.consume(_LEAD_BATCH, 0)], lead)
         for topic, follower in self._followers.items():
             found = self._usable(follower.consume(_FOLLOW_BATCH, 0), topic)
             if found:
+                self._wait_s = 0.0  # there may be more: only look at the lead, do not wait for it
                 return found
+        self._wait_s = _IDLE_WAIT_S
         return []
 
     def start(self, partition: int) -> None:
@@ -156,9 +159,9 @@ class Lanes:
     def close(self) -> None:
         """Commit and leave; a static member keeps its place for the session time."""
         self.commit(wait=True)
+        self._lead.close()  # its last revocation still takes partitions from the followers
         for follower in self._followers.values():
             follower.close()
-        self._lead.close()
 
     def _find_starts(self, partitions: list[TopicPartition]) -> None:
         """Committed offsets of every lane; what was never committed starts at the beginning."""

@@ -21,7 +21,7 @@ REDACTED: Final = "[redacted]"
 #: An e-mail, or 7 to 15 digits with the separators people type (E.164 holds at most 15). Digits
 #: inside a longer word (a token, an offset in hexadecimal) are left alone.
 _PERSONAL: Final = re.compile(
-    r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*|(?<![\w.:/-])(?:\+|00)?\d(?:[ ().-]{0,2}\d){6,14}(?![\w:])"
+    r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*|(?<![\w.:/@-])(?:\+|00)?\d(?:[ ().-]{0,2}\d){6,14}(?![\w:])"
 )
 
 #: Fields whose numbers are ours, never a contact.

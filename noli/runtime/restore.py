@@ -196,7 +196,8 @@ class Takeover:
 
     def _topic_id(self) -> str:
         topic = self._topics[0]
-        described = admin(self._settings).describe_topics(
+        client = admin(self._settings)  # must outlive its futures
+        described = client.describe_topics(
             TopicCollection([topic]), request_timeout=_ADMIN_TIMEOUT_S
         )
         try:

@@ -1,0 +1,120 @@
+"""noli.suppress: folds facts into the state of a contact and publishes its verdicts.
+
+Decode → `fold` → `verdicts` → encode; the law itself is `noli.domain`. A record that cannot be read
+denies its contact first and is kept whole in `noli.quarantine` for a human (law: "Anything unknown,
+unreadable, stale or in error answers D").
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from noli.domain.verdict import Policy, verdicts
+
+from noli import wire
+from noli.domain.fold import EMPTY, fold
+from noli.runtime import metrics
+from noli.runtime.clock import now_ms, now_us
+from noli.runtime.logging import get_logger
+from schemas.codec import UnreadableError
+from streams.topology import QUARANTINE, SUPPRESS
+
+if TYPE_CHECKING:
+    from noli.domain.facts import Fact
+    from noli.domain.state import State
+    from noli.runtime.processor import Part, Record
+    from schemas.codec import Codec
+
+#: Bytes of a contact token: pepper version and 128 bits of HMAC.
+TOKEN_SIZE: Final = 17
+
+
+class Suppress:
+    """The step of the suppress processor."""
+
+    def __init__(self, codec: Codec, policy: Policy) -> None:
+        self._codec = codec
+        self._policy = policy
+        self._log = get_logger()
+
+    def process(self, record: Record, part: Part) -> None:
+        """Fold one intent into its contact's state; publish what changed."""
+        try:
+            fact = self._read(record)
+        except (UnreadableError, ValueError, KeyError) as error:
+            fact = self._quarantine(record, part, error)
+        key = record.key
+        if key is None or len(key) != TOKEN_SIZE:
+            return  # quarantined above: there is no contact to suppress
+        state, version = self._load(key, part)
+        after = fold(state, fact)
+        if after is state:
+            return  # seen before: the answer stands
+        self._publish(key, after, version, part, fact.accepted)
+        part.decided(record.topic, fact.accepted)
+
+    def restate(self, key: bytes, part: Part) -> None:
+        """Write state and verdicts of a contact again, after a foreign write."""
+        state, version = self._load(key, part)
+        if version:
+            self._publish(key, state, version, part, now_ms())
+
+    def _read(self, record: Record) -> Fact:
+        if record.key is None or len(record.key) != TOKEN_SIZE:
+            raise UnreadableError("the key is not a contact token")
+        name, datum = self._codec.decode(record.value)
+        if name != "noli.Intent":
+            raise UnreadableError(f"{name} is not an intent")
+        return wire.intent_to_fact(datum)
+
+    def _load(self, key: bytes, part: Part) -> tuple[State, int]:
+        """State and version of a contact; version 0 when nothing is known."""
+        known = part.memo.get(key)
+        if known is not None:
+            return known  # type: ignore[return-value] - only `_publish` fills the memo
+        stored = part.load(key)
+        if stored is None:
+            return EMPTY, 0
+        return wire.record_to_state(self._codec.decode(stored)[1])
+
+    def _publish(self, key: bytes, state: State, version: int, part: Part, accepted: int) -> None:
+        now = now_ms()
+        version = max(version + 1, now_us())
+        rows, next_change = verdicts(state, self._policy, now)
+        stored = self._codec.encode(
+            "noli.ContactState", wire.state_to_record(state, part.epoch, version)
+        )
+        decision = wire.decision_record(
+            state,
+            rows,
+            next_change,
+            epoch=part.epoch,
+            version=version,
+            accepted=accepted,
+            decided=now,
+        )
+        part.save(key, stored)
+        part.emit(SUPPRESS.decisions, key, self._codec.encode("noli.Decision", decision))
+        part.memo[key] = (state, version)
+
+    def _quarantine(self, record: Record, part: Part, error: Exception) -> Fact:
+        """Keep the record whole for a human; the fact that denies its contact meanwhile."""
+        reason = f"{type(error).__name__}: {error}"
+        place = f"{record.topic}:{record.partition}:{record.offset}"
+        kept = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "key": record.key,
+            "value": record.value,
+            "reason": reason,
+            "at": now_ms(),
+            "contact": None,
+            "controller": None,
+        }
+        part.emit(QUARANTINE, record.key, self._codec.encode("noli.Quarantine", kept))
+        metrics.QUARANTINED.labels("unreadable_intent").inc()
+        self._log.error("intent.quarantined", place=place, reason=reason)
+        fact_id = hashlib.blake2b(place.encode(), digest_size=16).digest()
+        return wire.quarantine_fact(fact_id, record.at, reason)
