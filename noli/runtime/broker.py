@@ -111,7 +111,7 @@ def alter(client: AdminClient, steps: Iterable[Step]) -> None:
     resources = [
         ConfigResource(
             ResourceType.TOPIC,
-            step.topic,
+            step.name,
             incremental_configs=[
                 ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
                 for key, value in step.configs.items()

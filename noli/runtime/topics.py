@@ -59,9 +59,9 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the plan; `configs` is what CREATE and ALTER would set."""
+    """One line of the plan for the topic or subject `name`; `configs`: what ALTER would set."""
 
-    topic: str
+    name: str
     action: Action
     what: str
     why: str = ""

@@ -1,0 +1,96 @@
+"""The `noli` command: a table of sub-commands, each imported only when it is called.
+
+A new sub-command is one row here and one module with `app: typer.Typer`, holding one command or a
+group of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from noli.cli.problem import ProblemError
+
+#: By convention the exit code of a program that Ctrl-C ended.
+_INTERRUPTED: Final = 130
+
+
+class Row(NamedTuple):
+    """Where a sub-command lives, what it does, and under which heading the help lists it."""
+
+    module: str
+    help: str
+    panel: str
+
+
+_STACK: Final = "The stack on this machine"
+_OPERATE: Final = "Any stack"
+
+COMMANDS: Final[Mapping[str, Row]] = {
+    "up": Row("noli.cli.stack.up", "Start Kafka, the registry and every worker.", _STACK),
+    "down": Row("noli.cli.stack.down", "Stop what `noli up` started, by pid.", _STACK),
+    "status": Row("noli.cli.status", "One screen: processes, readiness, lag, topics.", _STACK),
+    "doctor": Row("noli.cli.doctor", "Say what is missing here and how to get it.", _STACK),
+    "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists the table without importing it; imports the one command that is called."""
+
+    def __init__(self, **attrs: Any) -> None:  # noqa: ANN401 - typer's own, passed on
+        super().__init__(**attrs)
+        for name, row in COMMANDS.items():
+            stub = TyperCommand(name, help=row.help, rich_help_panel=row.panel)
+            self.add_command(stub, name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as in typer
+        """The real command for a name; an unknown one gets typer's own error."""
+        name, _stub, rest = super().resolve_command(ctx, args)
+        return name, load(str(name)), rest
+
+
+def load(name: str) -> Any:  # noqa: ANN401 - a click command, which typer does not export
+    """Import the module of a sub-command and build it."""
+    module = importlib.import_module(COMMANDS[name].module)
+    command = typer.main.get_command(module.app)
+    command.help = command.help or COMMANDS[name].help
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
+)
+
+
+@app.callback()
+def noli() -> None:
+    """Noli: when somebody says stop, every application holds that within seconds, with proof."""
+
+
+def main() -> NoReturn:
+    """Run the command line; a `ProblemError` is printed with its remedy, exit code 1."""
+    try:
+        app(prog_name="noli")
+    except ProblemError as problem:
+        show(problem)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`| head`) has what it wants; Python would complain again while flushing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+
+
+def show(problem: ProblemError) -> None:
+    """Print a problem on standard error: the fact, the detail, the remedy last."""
+    lines = [f"noli: {problem.fact}"]
+    lines += [f"  | {line}" for line in problem.detail.splitlines()]
+    lines += [f"  → {problem.remedy}"] if problem.remedy else []
+    sys.stderr.write("\n".join(lines) + "\n")
