@@ -86,12 +86,14 @@ bench-engines: $(STAMP) ## The engine table with the real fold: ours, Quix, Faus
 
 ## ---- Write --------------------------------------------------------------------------------------
 
-.PHONY: docs format release
+.PHONY: docs format schemas-release release
 docs: $(STAMP) ## Generate docs/reference from the code
 	@$(BIN)/noli reference docs/reference
 format: $(STAMP) ## Format and apply ruff's safe fixes
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
+schemas-release: $(STAMP) ## Lock new .avsc files by hash and write their golden bytes
+	@$(BIN)/python -m tests.contract.released
 release: check test ## Build wheel and sdist into dist/; refuses a version the changelog does not tell
 	@version=$$($(BIN)/python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])'); \
 	grep -q "^## \[$$version\]" CHANGELOG.md || { echo "CHANGELOG.md has no section [$$version]: write it first" >&2; exit 1; }; \
