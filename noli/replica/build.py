@@ -1,0 +1,102 @@
+"""Filling an empty copy: sort first, then append.
+
+A token is a keyed hash, so a register's contacts arrive in random order, and putting them into
+LMDB as they come rewrites a page of 4 KiB for each: measured, 160 bytes a contact on disk and a
+pace that falls with size. Spooled into buckets by their first hash byte, sorted bucket by bucket
+and appended, they fill whole pages once: 45 to 52 bytes a contact, at any size, with the memory of
+one bucket.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import lmdb
+
+from noli.replica.head import Head
+from noli.replica.intern import Interner
+from noli.replica.store import Store
+from noli.replica.take import Entries
+
+#: One per value of the first hash byte, which follows the pepper's version in every token. At 30
+#: million contacts a bucket holds 117,000.
+_BUCKETS: Final = 256
+_BUCKET_BYTE: Final = 1
+
+#: Entries held in memory before they go to disk; about 150 bytes each in Python.
+_HELD: Final = 400_000
+
+_LENGTHS: Final = struct.Struct(">BH")
+
+
+class Spool:
+    """Entries on their way into an empty store, in buckets that are in key order."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._held: list[Entries] = [[] for _ in range(_BUCKETS)]
+        self._count = 0
+
+    def add(self, entries: Entries) -> None:
+        """Take entries in log order."""
+        held = self._held
+        for entry in entries:
+            held[entry[0][_BUCKET_BYTE]].append(entry)
+        self._count += len(entries)
+        if self._count >= _HELD:
+            self._spill()
+
+    def drain(self, interner: Interner) -> Iterator[Entries]:
+        """The standing entry of each contact, sorted; a bucket at a time."""
+        for number in range(_BUCKETS):
+            standing: dict[bytes, bytes] = {}
+            for token, value in self._bucket(number):
+                there = standing.get(token)
+                if there is None or interner.supersedes(value, there):
+                    standing[token] = value
+            yield sorted(standing.items())
+
+    def _spill(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lengths = _LENGTHS.pack
+        for number, entries in enumerate(self._held):
+            with self._path(number).open("ab") as file:
+                file.write(b"".join([lengths(len(t), len(v)) + t + v for t, v in entries]))
+            entries.clear()
+        self._count = 0
+
+    def _bucket(self, number: int) -> Iterator[tuple[bytes, bytes]]:
+        path = self._path(number)
+        if path.exists():
+            data = path.read_bytes()
+            at = 0
+            while at < len(data):
+                token_length, value_length = _LENGTHS.unpack_from(data, at)
+                split = at + _LENGTHS.size + token_length
+                at = split + value_length
+                yield data[split - token_length : split], data[split:at]
+            path.unlink()
+        yield from self._held[number]
+        self._held[number] = []
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{number:02x}"
+
+
+def fill(store: Store, spool: Spool, interner: Interner, head: Head) -> None:
+    """Append everything to an empty store, then its head; durable when this returns."""
+    for entries in spool.drain(interner):
+        store.write(partial(store.append, entries=entries))
+    first, shapes = interner.unsaved()
+
+    def finish(txn: lmdb.Transaction[bytes]) -> None:
+        store.put_shapes(txn, first, shapes)
+        store.put_head(txn, head)
+
+    store.write(finish)
+    interner.saved(len(shapes))
+    store.flush()

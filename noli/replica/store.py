@@ -1,0 +1,216 @@
+"""The copy on disk: LMDB, one writer, any number of readers that take no lock.
+
+A copy is a directory. Each *generation* in it is one LMDB environment, and the file `CURRENT` names
+the generation that readers open: a rebuild fills a new one beside it and then renames the pointer,
+so a reader never sees half a copy. Data and frontier change in one transaction, so a killed writer
+resumes exactly where its data stands.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import lmdb
+import msgspec
+
+from noli.replica.encoding import Damaged, seal, unseal
+from noli.replica.head import Head, Refused
+
+CURRENT: Final = "CURRENT"
+_GENERATION: Final = "g-"
+
+_CONTACTS: Final = b"contacts"
+_SHAPES: Final = b"shapes"
+_META: Final = b"meta"
+_HEAD: Final = b"head"
+
+#: Address space to begin with, doubled when full; the file itself is only as long as its data.
+FIRST_MAP_BYTES: Final = 1 << 30
+
+#: Slots of LMDB's reader table: dialers run many processes, each with a slot per thread.
+MAX_READERS: Final = 1024
+
+#: The copy holds pseudonyms and who may be called: its owner's business only.
+_FILE_MODE: Final = 0o600
+_DIRECTORY_MODE: Final = 0o700
+
+_T = TypeVar("_T")
+
+
+class Store:
+    """One generation, open for reading or writing. Not to be carried over a fork."""
+
+    def __init__(self, directory: Path, *, write: bool = False, durable: bool = True) -> None:
+        self._directory = directory
+        self.name = directory.name
+        if write:
+            directory.mkdir(parents=True, exist_ok=True, mode=_DIRECTORY_MODE)
+        try:
+            self.env = lmdb.open(
+                str(directory),
+                map_size=FIRST_MAP_BYTES,
+                readonly=not write,
+                create=write,
+                mode=_FILE_MODE,
+                max_dbs=3,
+                max_readers=MAX_READERS,
+                max_spare_txns=16,
+                # A power cut may lose the last transactions, never tear one: their frontier goes
+                # with them, and they are read again.
+                metasync=False,
+                sync=durable,
+                readahead=False,
+            )
+        except lmdb.Error as error:
+            raise Refused(f"no LMDB environment: {_name(error)}") from error
+        try:
+            self._check_length()
+            self.contacts = self.env.open_db(_CONTACTS, create=write)
+            self.shapes = self.env.open_db(_SHAPES, create=write)
+            self.meta = self.env.open_db(_META, create=write)
+        except (lmdb.Error, OSError, Refused) as error:
+            self.env.close()
+            raise Refused(f"unreadable: {_name(error)}") from error
+
+    def head(self) -> Head:
+        """The head. Raises `Refused` where there is none (an unfinished build) or a damaged one."""
+        with self.env.begin() as txn:
+            return self.head_in(txn)
+
+    def head_in(self, txn: lmdb.Transaction[bytes]) -> Head:
+        """The head as `txn` sees it. Raises `Refused`."""
+        sealed = txn.get(_HEAD, None, self.meta)
+        if sealed is None:
+            raise Refused("no head: its build was not finished")
+        try:
+            return msgspec.json.decode(unseal(sealed), type=Head)
+        except (Damaged, msgspec.MsgspecError) as error:
+            raise Refused("a damaged head") from error
+
+    def shape(self, number: int) -> bytes:
+        """A stored shape. Raises `Damaged` when it is missing or not what was written."""
+        with self.env.begin() as txn:
+            sealed = txn.get(number.to_bytes(4, "big"), None, self.shapes)
+        if sealed is None:
+            raise Damaged("an entry names a shape that is not there")
+        return unseal(sealed)
+
+    def all_shapes(self) -> list[bytes]:
+        """Every shape, by number. Raises `Refused`."""
+        found = []
+        with self.env.begin() as txn:
+            for number, (key, sealed) in enumerate(txn.cursor(self.shapes)):
+                if int.from_bytes(key, "big") != number:
+                    raise Refused(f"shape {number} is missing")
+                try:
+                    found.append(unseal(sealed))
+                except Damaged as error:
+                    raise Refused(f"shape {number}: {error}") from error
+        return found
+
+    def entries(self) -> int:
+        """How many contacts the copy holds."""
+        with self.env.begin() as txn:
+            return txn.stat(self.contacts)["entries"]
+
+    def size(self) -> int:
+        """Bytes of the map in use, free pages among them."""
+        return (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]
+
+    def write(self, change: Callable[[lmdb.Transaction[bytes]], _T]) -> _T:
+        """Run `change` in one transaction; again, whole, when the map had to grow first."""
+        while True:
+            try:
+                with self.env.begin(write=True) as txn:
+                    return change(txn)
+            except lmdb.MapFullError:
+                self.env.set_mapsize(2 * self.env.info()["map_size"])
+
+    def append(self, txn: lmdb.Transaction[bytes], entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Add entries that sort after every entry there is: fills whole pages."""
+        txn.cursor(self.contacts).putmulti(entries, append=True)
+
+    def put_head(self, txn: lmdb.Transaction[bytes], head: Head) -> None:
+        """Set the head."""
+        txn.put(_HEAD, seal(msgspec.json.encode(head)), db=self.meta)
+
+    def put_shapes(self, txn: lmdb.Transaction[bytes], first: int, shapes: Iterable[bytes]) -> None:
+        """Add shapes, numbered from `first`."""
+        for number, shape in enumerate(shapes, first):
+            txn.put(number.to_bytes(4, "big"), seal(shape), db=self.shapes)
+
+    def flush(self) -> None:
+        """Everything written so far is on the disk when this returns."""
+        self.env.sync(force=True)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def _check_length(self) -> None:
+        """A map longer than its file is a bus error at the first touch: refuse it instead."""
+        info = self.env.info()
+        if info["last_pgno"] == 0:
+            return
+        wanted = (info["last_pgno"] + 1) * self.env.stat()["psize"]
+        if (self._directory / "data.mdb").stat().st_size < wanted:
+            raise Refused("the file is shorter than its pages")
+
+
+def current(copy: Path) -> Path | None:
+    """The generation that readers open, or None where there is none."""
+    try:
+        name = (copy / CURRENT).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    # Never outside the copy, whatever stands in the file.
+    return copy / name if name.startswith(_GENERATION) and "/" not in name else None
+
+
+def publish(copy: Path, generation: Path) -> None:
+    """Point readers at `generation`, durably, then remove the others."""
+    fresh = copy / f"{CURRENT}.new"
+    with fresh.open("w", encoding="ascii") as file:
+        file.write(f"{generation.name}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(copy / CURRENT)
+    _sync_directory(copy)
+    sweep(copy)
+
+
+def withdraw(copy: Path) -> None:
+    """Take the current generation away from readers: they deny until another is published."""
+    (copy / CURRENT).unlink(missing_ok=True)
+    _sync_directory(copy)
+
+
+def sweep(copy: Path) -> None:
+    """Remove every generation but the current one; readers that hold one keep their pages."""
+    keep = current(copy)
+    for path in copy.glob(f"{_GENERATION}*"):
+        if path != keep:
+            shutil.rmtree(path)
+
+
+def next_generation(copy: Path) -> Path:
+    """A directory for the next generation, after every one there is."""
+    numbers = [int(p.name[len(_GENERATION) :]) for p in copy.glob(f"{_GENERATION}[0-9]*")]
+    return copy / f"{_GENERATION}{max(numbers, default=0) + 1:06d}"
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _name(error: Exception) -> str:
+    # An LMDB error's text holds the path; its name says what the operator needs.
+    return str(error) if isinstance(error, Refused) else type(error).__name__

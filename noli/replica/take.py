@@ -1,0 +1,128 @@
+"""Records of noli.decisions to entries: who may speak, how far we are, how fresh.
+
+The epoch rule: a record whose epoch is below the highest claim seen before it in its partition was
+written by an owner that had been replaced, and is passed over. Source: blueprint, "One writer per
+partition".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from confluent_kafka import Message
+
+from noli.replica.encoding import TOKEN_BYTES
+from noli.replica.head import Position
+from noli.replica.intern import Interner
+from schemas.codec import Codec, UnreadableError, leading_long
+
+CLAIM_KEY: Final = b"claim"
+BEACON_KEY: Final = b"beacon"
+
+#: What became of a record; values of the metric's `outcome` label.
+TAKEN: Final = "taken"
+STALE: Final = "stale_epoch"
+UNREADABLE: Final = "unreadable"
+FOREIGN_KEY: Final = "foreign_key"
+OTHER_PEPPER: Final = "other_pepper"
+
+Entries = list[tuple[bytes, bytes]]
+
+
+class Taken(NamedTuple):
+    """`entries` in log order, and how many records met which outcome."""
+
+    entries: Entries
+    outcomes: Counter[str]
+
+
+class _Lane:
+    """One partition: where we are, and the epoch that may speak, as the bytes it is written in."""
+
+    __slots__ = ("at", "spoken")
+
+    def __init__(self, at: Position) -> None:
+        self.at = Position(at.frontier, at.epoch, at.as_of)
+        self.spoken = b""
+
+
+class Taker:
+    """Holds the position of every partition while records are taken in log order."""
+
+    def __init__(
+        self, codec: Codec, interner: Interner, pepper_version: int, positions: Iterable[Position]
+    ) -> None:
+        self._codec = codec
+        self._interner = interner
+        self._pepper_version = pepper_version
+        self._lanes = [_Lane(position) for position in positions]
+
+    def positions(self) -> tuple[Position, ...]:
+        """A copy of where we are, by partition."""
+        return tuple(
+            Position(lane.at.frontier, lane.at.epoch, lane.at.as_of) for lane in self._lanes
+        )
+
+    def reached(self, partition: int, offset: int) -> None:
+        """The partition ends before `offset`, for now: nothing below it is left to read."""
+        at = self._lanes[partition].at
+        at.frontier = max(at.frontier, offset)
+
+    def take(self, messages: Iterable[Message]) -> Taken:
+        """Take records, none of which is an error.
+
+        Raises whatever the registry raises when it cannot be asked about a newer schema.
+        """
+        entries: Entries = []
+        outcomes: Counter[str] = Counter()
+        for message in messages:
+            key, value = message.key(), message.value()
+            lane = self._lanes[message.partition()]  # type: ignore[index] # every record has one
+            if key is not None and len(key) == TOKEN_BYTES and key[0] == self._pepper_version:
+                entry = self._decision(lane, key, value or b"")
+                if entry is None:
+                    outcomes[STALE] += 1
+                else:
+                    entries.append((key, entry))
+            else:
+                outcomes[self._other(lane, key, value or b"")] += 1
+            lane.at.frontier = message.offset() + 1  # type: ignore[operator] # as above
+        unreadable = sum(self._interner.is_unreadable(entry) for _, entry in entries)
+        outcomes[UNREADABLE] += unreadable
+        outcomes[TAKEN] += len(entries) - unreadable
+        return Taken(entries, outcomes)
+
+    def _decision(self, lane: _Lane, token: bytes, value: bytes) -> bytes | None:
+        """The entry of a decision, or None when its writer had been replaced."""
+        try:
+            raw = self._interner.raw(value)
+            # Nearly every record speaks in the epoch of the one before: comparing bytes will do.
+            if raw is None or raw.epoch != lane.spoken:
+                if leading_long(value) < lane.at.epoch:
+                    return None
+                lane.spoken = b"" if raw is None else raw.epoch
+            return self._interner.entry(token, value, raw)
+        except UnreadableError:
+            return self._interner.unreadable(token, lane.at.epoch)
+
+    def _other(self, lane: _Lane, key: bytes | None, value: bytes) -> str:
+        if key is not None and len(key) == TOKEN_BYTES:
+            return OTHER_PEPPER
+        if key not in {CLAIM_KEY, BEACON_KEY}:
+            return FOREIGN_KEY
+        try:
+            epoch = leading_long(value)
+            if epoch < lane.at.epoch:
+                return STALE
+            _, datum = self._codec.decode(value)
+        except UnreadableError:
+            return UNREADABLE
+        if key == CLAIM_KEY:
+            lane.at.epoch = epoch
+            lane.spoken = b""
+        else:
+            # The last one, not the greatest: a replaced owner's clock may have been ahead.
+            lane.at.as_of = datum["as_of"]
+        return TAKEN

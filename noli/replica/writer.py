@@ -1,0 +1,211 @@
+"""The copy's one writer: resume or build, then follow.
+
+A copy of another topic, pepper or format, a damaged one, and one whose frontier the log no longer
+has are refused: withdrawn from readers, who then deny, and built anew from the beginning.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import lmdb
+
+from noli.replica import store as copies
+from noli.replica.build import Spool, fill
+from noli.replica.follow import Batch, Follower, Source
+from noli.replica.head import (
+    FORMAT,
+    Head,
+    Position,
+    Refused,
+    as_of,
+    check_resumable,
+    pepper_check,
+)
+from noli.replica.intern import Interner
+from noli.replica.put import put
+from noli.replica.store import Store
+from noli.replica.take import Entries, Taker
+from noli.runtime import metrics
+from noli.runtime.clock import now_ms, steady
+from noli.runtime.logging import get_logger
+from noli.runtime.process import Stop
+from noli.runtime.settings import Settings
+from schemas.codec import Codec
+
+log = get_logger()
+
+_LOCK: Final = "writer.lock"
+_SPOOL: Final = "spool"
+
+#: How often gauges are set and slots of dead readers freed, in seconds.
+_TEND_EVERY_S: Final = 1.0
+
+_MS_PER_S: Final = 1000
+
+#: What LMDB raises when the copy itself is broken, as against the disk or the process.
+_BROKEN: Final = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+)
+
+
+class SecondWriter(Exception):
+    """Another process writes this copy."""
+
+
+class Writer:
+    """Keeps one copy equal to the log. `run` returns when asked to stop."""
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self._copy = settings.replica
+        self._codec = codec
+        self._settings = settings
+        self._goal: tuple[int, ...] = ()
+        self._positions: Sequence[Position] = ()
+        self._published = False
+        self._tend_at = 0.0
+
+    def run(self, stop: Stop) -> None:
+        """Resume or build, then follow. Raises `SecondWriter`, `LogUnavailable`, LMDB's errors."""
+        with _only_writer(self._copy), closing(Follower(self._settings)) as follower:
+            while not stop.requested:
+                self._live(follower, stop)
+
+    def ready(self) -> tuple[bool, Mapping[str, object]]:
+        """Ready once everything the log held when we started is in the published copy."""
+        positions = self._positions
+        missing = sum(
+            max(0, end - position.frontier)
+            for end, position in zip(self._goal, positions, strict=False)
+        )
+        moment = as_of(positions)
+        age = None if moment is None else (now_ms() - moment) / _MS_PER_S
+        return self._published and missing == 0, {"missing": missing, "as_of_age_s": age}
+
+    def _live(self, follower: Follower, stop: Stop) -> None:
+        """One life of a copy: until asked to stop, or until it must be refused."""
+        self._published = False
+        source = follower.source()
+        self._goal = source.end
+        blank = self._blank(source)
+        opened = self._resume(blank) or self._build(follower, blank, stop)
+        if opened is None:
+            return
+        store, interner = opened
+        with closing(store):
+            try:
+                self._follow(follower, store, interner, stop)
+            except (Refused, *_BROKEN) as error:
+                self._refuse(error)
+
+    def _resume(self, blank: Head) -> tuple[Store, Interner] | None:
+        """The copy as it stands, or None where it must be built."""
+        generation = copies.current(self._copy)
+        copies.sweep(self._copy)
+        if generation is None:
+            metrics.REPLICA_REBUILDS.labels("missing").inc()
+            return None
+        store = None
+        try:
+            store = Store(generation, write=True)
+            check_resumable(store.head(), blank, self._goal)
+            return store, Interner(self._codec, store.all_shapes())
+        except (Refused, *_BROKEN) as error:
+            if store is not None:
+                store.close()
+            self._refuse(error)
+            return None
+
+    def _refuse(self, error: Exception) -> None:
+        log.warning("replica.refused", reason=f"{type(error).__name__}: {error}")
+        metrics.REPLICA_REBUILDS.labels("refused").inc()
+        copies.withdraw(self._copy)
+
+    def _build(self, follower: Follower, blank: Head, stop: Stop) -> tuple[Store, Interner] | None:
+        """Fill a new generation and publish it. None where asked to stop before."""
+        copies.sweep(self._copy)
+        generation = copies.next_generation(self._copy)
+        started = steady()
+        interner = Interner(self._codec, [])
+        taker = Taker(self._codec, interner, blank.pepper_version, blank.positions)
+        spool = Spool(generation / _SPOOL)
+        follower.start(blank.positions)
+        while any(p.frontier < end for p, end in zip(taker.positions(), self._goal, strict=True)):
+            if stop.requested:
+                return None
+            spool.add(self._take(taker, follower.batch()))
+            self._positions = taker.positions()
+            self._tend(follower, None)
+        with closing(Store(generation, write=True, durable=False)) as filling:
+            fill(filling, spool, interner, blank.at(taker.positions()))
+            contacts = filling.entries()
+        shutil.rmtree(generation / _SPOOL, ignore_errors=True)
+        copies.publish(self._copy, generation)
+        log.info("replica.built", contacts=contacts, seconds=round(steady() - started, 3))
+        return Store(generation, write=True), interner
+
+    def _follow(self, follower: Follower, store: Store, interner: Interner, stop: Stop) -> None:
+        head = store.head()
+        taker = Taker(self._codec, interner, head.pepper_version, head.positions)
+        self._positions, self._published = head.positions, True
+        follower.start(head.positions)
+        while not stop.requested:
+            batch = follower.batch()
+            if batch.records or batch.ends:
+                entries = self._take(taker, batch)
+                head = head.at(taker.positions())
+                superseded = put(store, interner, entries, head)
+                metrics.REPLICA_RECORDS.labels("superseded").inc(superseded)
+                self._positions = head.positions
+            self._tend(follower, store)
+
+    def _take(self, taker: Taker, batch: Batch) -> Entries:
+        taken = taker.take(batch.records)
+        for partition, end in batch.ends:
+            taker.reached(partition, end)
+        for outcome, count in taken.outcomes.items():
+            metrics.REPLICA_RECORDS.labels(outcome).inc(count)
+        return taken.entries
+
+    def _blank(self, source: Source) -> Head:
+        settings = self._settings
+        return Head(
+            FORMAT,
+            source.topic_id,
+            settings.pepper_version,
+            pepper_check(bytes.fromhex(settings.pepper.get_secret_value())),
+            tuple(Position(first) for first in source.first),
+        )
+
+    def _tend(self, follower: Follower, store: Store | None) -> None:
+        if steady() < self._tend_at:
+            return
+        self._tend_at = steady() + _TEND_EVERY_S
+        for number, lag in enumerate(follower.lag(self._positions)):
+            metrics.REPLICA_LAG.labels(str(number)).set(lag)
+        metrics.REPLICA_AS_OF.set((as_of(self._positions) or 0) / _MS_PER_S)
+        if store is not None:
+            metrics.REPLICA_CONTACTS.set(store.entries())
+            metrics.REPLICA_BYTES.set(store.size())
+            store.env.reader_check()
+
+
+@contextmanager
+def _only_writer(copy: Path) -> Iterator[None]:
+    """Hold the writer's lock; the kernel frees it when the process ends, however it ends."""
+    copy.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (copy / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            remedy = "stop it, or set NOLI_REPLICA to a directory of its own"
+            raise SecondWriter(f"another process writes {copy}: {remedy}") from error
+        yield
