@@ -31,6 +31,7 @@ class Row(NamedTuple):
 
 _STACK: Final = "The stack on this machine"
 _OPERATE: Final = "Any stack"
+_HOUSE: Final = "This repository"
 
 COMMANDS: Final[Mapping[str, Row]] = {
     "up": Row("noli.cli.stack.up", "Start Kafka, the registry and every worker.", _STACK),
@@ -38,6 +39,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "status": Row("noli.cli.status", "One screen: processes, readiness, lag, topics.", _STACK),
     "doctor": Row("noli.cli.doctor", "Say what is missing here and how to get it.", _STACK),
     "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
+    "reference": Row("noli.cli.reference", "Write the pages of docs/reference.", _HOUSE),
 }
 
 
