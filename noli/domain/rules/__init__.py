@@ -1,0 +1,1 @@
+"""The law, one small module per subject. Each rule cites its id and source."""
