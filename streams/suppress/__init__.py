@@ -1,0 +1,1 @@
+"""The suppress processor: facts in, verdicts out."""

@@ -1,0 +1,272 @@
+"""The processor loop on a real broker: claims, order, takeover, repair, fencing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from noli.runtime.beacons import BEACON_KEY
+from noli.runtime.process import Stop
+from noli.runtime.processor import Part, Processor, Record, Topology
+from noli.runtime.repair import Superseded
+from noli.runtime.restore import CLAIM_KEY
+from noli.runtime.settings import Settings
+from schemas.codec import Codec, leading_long
+from tests.support.log import Reader, Stored, append
+from tests.support.stack import Stack
+
+CODEC = Codec({"noli.Claim": 1, "noli.Beacon": 2})
+KEY = b"\x01" + b"k" * 16
+FAR_EPOCH = 2**60
+
+
+def mark(epoch: int, count: int) -> bytes:
+    """A value that begins with an epoch, as every state record does, and carries a number."""
+    return CODEC.encode("noli.Claim", {"epoch": epoch, "owner": "w", "at": count})
+
+
+def count_of(value: bytes | None) -> int:
+    """The number in a `mark`."""
+    return int(CODEC.decode(value)[1]["at"])
+
+
+@dataclass
+class Counting:
+    """A step that counts the records of each key, in state and as output."""
+
+    seen: list[Record] = field(default_factory=list)
+
+    def process(self, record: Record, part: Part) -> None:
+        """Add one."""
+        self.seen.append(record)
+        if record.value == b"poison":
+            raise ValueError("a step that fails")
+        assert record.key is not None
+        self._write(record.key, self._count(record.key, part) + 1, part)
+
+    def restate(self, key: bytes, part: Part) -> None:
+        """Write what is known again."""
+        self._write(key, self._count(key, part), part)
+
+    def _count(self, key: bytes, part: Part) -> int:
+        stored = part.load(key)
+        return 0 if stored is None else count_of(stored)
+
+    def _write(self, key: bytes, count: int, part: Part) -> None:
+        value = mark(part.epoch, count)
+        part.save(key, value)
+        part.emit(part.topology.decisions, key, value)
+
+
+@dataclass
+class Lab:
+    """One topology of topics with one partition, and readers of its outputs."""
+
+    stack: Stack
+    topology: Topology
+    data: Path
+
+    def settings(self, disk: str = "disk-0") -> Settings:
+        """Settings of the one static member; another disk is a worker that lost its state."""
+        return self.stack.settings(instance="w-0", data=self.data / disk)
+
+    @contextmanager
+    def worker(self, step: Counting, disk: str = "disk-0") -> Iterator[Running]:
+        """A processor on its own thread, stopped gracefully at the end."""
+        running = Running(Processor(self.settings(disk), self.topology, CODEC, step))
+        try:
+            yield running
+        finally:
+            running.stop()
+
+    def feed(self, lane: int, count: int, value: bytes = b"v") -> None:
+        """Append records of one key to a lane."""
+        append(self.settings(), self.topology.lanes[lane], [(0, KEY, value)] * count)
+
+    def reader(self, topic: str) -> Reader:
+        """Follow an output."""
+        return Reader(self.settings(), topic)
+
+
+class Running:
+    """A processor's thread; `error` is what ended it."""
+
+    def __init__(self, processor: Processor) -> None:
+        self.error: BaseException | None = None
+        self._stop = Stop()
+        self._processor = processor
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._processor.run(self._stop)
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            self.error = error
+
+    def stop(self) -> None:
+        """Stop and wait for the end."""
+        self._stop.request()
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the end."""
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def lab(stack: Stack, tmp_path: Path) -> Lab:
+    """Fresh topics for one test."""
+    prefix = stack.prefix()
+    topology = Topology(
+        group=f"{prefix}.group",
+        lanes=(stack.topic("first"), stack.topic("second")),
+        state=stack.topic("state", cleanup_policy="compact"),
+        decisions=stack.topic("decisions", cleanup_policy="compact"),
+    )
+    return Lab(stack, topology, tmp_path)
+
+
+def reached(count: int) -> Callable[[list[Stored]], bool]:
+    """A condition: the newest record is KEY's and carries `count`."""
+    return lambda found: bool(found) and found[-1].key == KEY and count_of(found[-1].value) == count
+
+
+def keyed(records: list[Stored], key: bytes) -> list[Stored]:
+    """Records of one key."""
+    return [record for record in records if record.key == key]
+
+
+def test_a_worker_claims_first_then_writes_under_its_epoch(lab: Lab) -> None:
+    """The first record of an owner is its claim, and every later one carries that epoch."""
+    lab.feed(0, 3)
+    decisions = lab.reader(lab.topology.decisions)
+    with lab.worker(Counting()):
+        records = decisions.until(reached(3))
+    assert records[0].key == CLAIM_KEY
+    epochs = {leading_long(record.value or b"") for record in records}
+    assert epochs == {leading_long(records[0].value or b"")}
+
+
+def test_a_restarted_worker_goes_on_where_it_stopped(lab: Lab) -> None:
+    """Nothing is counted twice over a graceful restart, with the disk kept or lost."""
+    decisions = lab.reader(lab.topology.decisions)
+    lab.feed(0, 5)
+    with lab.worker(Counting()):
+        decisions.until(reached(5))
+    lab.feed(1, 5)
+    with lab.worker(Counting(), disk="disk-1"):
+        decisions.until(reached(10))
+    lab.feed(0, 1)
+    again = Counting()
+    with lab.worker(again):
+        decisions.until(reached(11))
+    assert len(again.seen) == 1
+
+
+@dataclass
+class Gated(Counting):
+    """Halts once, within the first batch of the second lane, until told to go on."""
+
+    halted: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def process(self, record: Record, part: Part) -> None:
+        """Count, after the halt."""
+        self.halted.set()
+        assert self.go_on.wait(30)
+        super().process(record, part)
+
+
+def test_a_backlog_behind_does_not_delay_the_lead_lane(lab: Lab) -> None:
+    """A lead record that arrives during a backlog of the other lane is taken before its rest."""
+    backlog = 20_000
+    lab.feed(1, backlog)
+    step = Gated()
+    decisions = lab.reader(lab.topology.decisions)
+    with lab.worker(step):
+        assert step.halted.wait(30)
+        lab.feed(0, 1)
+        step.go_on.set()
+        decisions.until(reached(backlog + 1))
+    turns = [record.topic for record in step.seen]
+    assert turns.index(lab.topology.lanes[0]) < backlog
+
+
+def test_a_beacon_stands_behind_what_was_accepted_before_it(lab: Lab) -> None:
+    """Once a second readers learn how fresh the partition is."""
+    lab.feed(0, 2)
+    decisions = lab.reader(lab.topology.decisions)
+    with lab.worker(Counting()):
+        records = decisions.until(lambda found: len(keyed(found, BEACON_KEY)) >= 2)
+    beacons = [CODEC.decode(record.value)[1]["as_of"] for record in keyed(records, BEACON_KEY)]
+    assert beacons == sorted(beacons)
+    first_beacon = keyed(records, BEACON_KEY)[0]
+    assert [count_of(r.value) for r in keyed(records, KEY) if r.offset < first_beacon.offset] == [
+        1,
+        2,
+    ]
+
+
+def test_a_failing_step_ends_the_worker_and_commits_nothing_past_it(lab: Lab) -> None:
+    """The record that broke a worker is read again by the next."""
+    lab.feed(0, 1)
+    lab.feed(0, 1, b"poison")
+    running = Running(Processor(lab.settings(), lab.topology, CODEC, Counting()))
+    running.join()
+    assert isinstance(running.error, ValueError)
+    again = Counting()
+    retried = Running(Processor(lab.settings("disk-1"), lab.topology, CODEC, again))
+    retried.join()
+    assert again.seen[-1].value == b"poison"
+
+
+def test_a_foreign_write_is_found_and_written_over(lab: Lab) -> None:
+    """A late record of a former owner ends up behind our own value again, on both topics."""
+    decisions, state = lab.reader(lab.topology.decisions), lab.reader(lab.topology.state)
+    lab.feed(0, 4)
+    with lab.worker(Counting()):
+        decisions.until(reached(4))
+        for topic in (lab.topology.decisions, lab.topology.state):
+            append(lab.settings(), topic, [(0, KEY, mark(1, 99))])
+        state.until(reached(99))
+        lab.feed(0, 1)
+        for reader in (decisions, state):
+            reader.until(lambda found: _last_own(found) > _foreign(found))
+    for reader in (decisions, state):
+        assert count_of(keyed(reader.records, KEY)[-1].value) == 5
+
+
+def _foreign(records: list[Stored]) -> int:
+    return max((r.offset for r in keyed(records, KEY) if count_of(r.value) == 99), default=2**40)
+
+
+def _last_own(records: list[Stored]) -> int:
+    return max((r.offset for r in keyed(records, KEY) if count_of(r.value) == 5), default=-1)
+
+
+def test_a_higher_claim_ends_the_older_owner(lab: Lab) -> None:
+    """Whoever finds a newer claim in its partition stops writing: no commit, no output."""
+    decisions = lab.reader(lab.topology.decisions)
+    lab.feed(0, 1)
+    running = Running(Processor(lab.settings(), lab.topology, CODEC, Counting()))
+    decisions.until(reached(1))
+    append(lab.settings(), lab.topology.state, [(0, CLAIM_KEY, mark(FAR_EPOCH, 0))])
+    lab.feed(0, 1)
+    running.join()
+    assert isinstance(running.error, Superseded)
+
+
+def test_a_new_owner_claims_above_every_epoch_it_read(lab: Lab) -> None:
+    """Epochs rise even where an earlier owner's clock was far ahead."""
+    append(lab.settings(), lab.topology.state, [(0, CLAIM_KEY, mark(FAR_EPOCH, 0))])
+    state = lab.reader(lab.topology.state)
+    with lab.worker(Counting()):
+        claims = state.until(lambda found: len(keyed(found, CLAIM_KEY)) == 2)
+    assert leading_long(claims[-1].value or b"") == FAR_EPOCH + 1
