@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from noli.runtime.logging import librdkafka
 from noli.runtime.process import die
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def _common(settings: Settings) -> Config:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
         "allow.auto.create.topics": False,
+        "logger": librdkafka(),
         **extra,
     }
 

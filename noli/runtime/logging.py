@@ -62,6 +62,23 @@ def configure(process: str, level: str = "info") -> None:
     structlog.contextvars.bind_contextvars(process=process)
 
 
+class _Forward(logging.Handler):
+    """Hands records of the standard library's logging to ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line; librdkafka's facility and text become a field."""
+        get_logger().log(record.levelno, record.name, detail=record.getMessage())
+
+
+def librdkafka() -> logging.Logger:
+    """Where Kafka clients log: the same redacted lines, instead of raw text on stderr."""
+    logger = logging.getLogger("librdkafka")
+    if not logger.handlers:
+        logger.addHandler(_Forward())
+        logger.propagate = False
+    return logger
+
+
 def get_logger() -> Any:  # noqa: ANN401 - structlog's lazy proxy has no static type
     """The logger; call it with a stable event name and fields: `log.info("claimed", epoch=1)`."""
     return structlog.get_logger()

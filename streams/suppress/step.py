@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from noli.domain.verdict import Policy, verdicts
-
 from noli import wire
 from noli.domain.fold import EMPTY, fold
+from noli.domain.verdict import Policy, verdicts
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, now_us
 from noli.runtime.logging import get_logger

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+import structlog
 
 from noli.runtime.logging import REDACTED, configure, get_logger, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize(
@@ -39,9 +45,17 @@ def test_places_and_times_stay_readable(ours: str) -> None:
     assert redact(ours) == ours
 
 
+@pytest.fixture
+def _configured() -> Iterator[None]:
+    """Logging as a process has it, for one test."""
+    configure("test")
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_configured")
 def test_a_logged_field_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     """The safety net works on the written line."""
-    configure("test")
     get_logger().info("sent", to="+393331234567")
     line = capsys.readouterr().err
     assert REDACTED in line
