@@ -1,0 +1,55 @@
+"""`python -m noli.intake`: the HTTP write side."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from noli.domain.token import Pepper
+from noli.intake.accept import Intake
+from noli.intake.links import Links
+from noli.intake.recent import Recent
+from noli.intake.routing import CONTROL, Router
+from noli.intake.service import Parts, Reach, application
+from noli.runtime import broker, httpserver, logging, registry, settings
+from noli.runtime.apikeys import Keyring
+from noli.runtime.kafka import Acked
+from noli.runtime.process import Stop, run
+from schemas.codec import Codec, topic_catalogue
+
+#: A post is answered 503 when the brokers have not confirmed it by then, in ms.
+_DELIVERY_TIMEOUT_MS = 5_000
+
+
+async def serve(config: settings.Settings, codec: Codec, keyring: Keyring) -> None:
+    """Take events until SIGTERM or SIGINT."""
+    pepper = Pepper(config.pepper_version, bytes.fromhex(config.pepper.get_secret_value()))
+    router = Router(pepper, _partitions(CONTROL))
+    listener = httpserver.bind(config.http_host, config.http_port)
+    acked = Acked(config, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
+    intake = Intake(acked, codec, router, Recent(config.intake_recent))
+    reach = Reach(partial(broker.look, broker.admin(config)))
+    parts = Parts(intake, keyring, Links([pepper]), config.intake_events_per_s)
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(reach.watch())
+        await httpserver.serve(application(parts, reach), listener)
+        watching.cancel()
+    if not intake.abandoned:
+        await acked.close()  # else it would wait out the delivery timeout for nobody
+
+
+def _partitions(topic: str) -> int:
+    catalogue = topic_catalogue()
+    return int({**catalogue["defaults"], **catalogue["topics"][topic]}["partitions"])
+
+
+def main(_stop: Stop) -> None:
+    """Compose and serve."""
+    config = settings.load()
+    logging.configure(config.instance, config.log_level)
+    codec = registry.codec(config)
+    httpserver.run(serve(config, codec, Keyring(config.api_keys_file)))
+
+
+if __name__ == "__main__":
+    run(main, "noli.intake")

@@ -1,0 +1,215 @@
+"""From posted events to records the broker acknowledged: the write side without its HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from noli import wire
+from noli.domain.facts import Fact
+from noli.intake import posted
+from noli.intake.posted import Refusal, Understood
+from noli.intake.recent import Appended, Mark, Recent
+from noli.intake.routing import OBJECTIONS, QUARANTINE, Router
+from noli.runtime import clock, metrics
+from noli.runtime.kafka import NotDurable, Outgoing, Placed
+from noli.runtime.logging import get_logger
+from schemas.codec import Codec
+
+log = get_logger()
+
+#: Records under way at once; more would only wait in memory for a broker that does not keep up.
+IN_FLIGHT_MAX: Final = 50_000
+
+#: Longest contact text that is denied as received; a longer one only goes to the human.
+_AS_RECEIVED_MAX: Final = 320
+
+#: Partition and offset in the quarantine record of what never stood in the log.
+_NOWHERE: Final = -1
+
+
+class Sink(Protocol):
+    """Where records become durable: `noli.runtime.kafka.Acked`."""
+
+    async def send_many(self, records: Sequence[Outgoing]) -> list[Placed]:
+        """Append all; their places in order. Raises `NotDurable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An event that is durable. `accepted` in ms; `quarantined`: a human must read its contact."""
+
+    index: int
+    id: str
+    accepted: int
+    place: Placed
+    quarantined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a post, each list in the order of the events."""
+
+    taken: Sequence[Taken]
+    refused: Sequence[Refusal]
+
+
+class Intake:
+    """Reads, routes and appends events; one per process."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        codec: Codec,
+        router: Router,
+        recent: Recent,
+        now_ms: Callable[[], int] = clock.now_ms,
+    ) -> None:
+        self._sink = sink
+        self._codec = codec
+        self._router = router
+        self._recent = recent
+        self._now_ms = now_ms
+        self._in_flight = 0
+        #: Whether a stop cut short some request that still waited for the log.
+        self.abandoned = False
+
+    async def take(self, raws: Sequence[object]) -> Outcome:
+        """Store the events of one post, or, where any is refused, only the denials among them.
+
+        Raises `NotDurable` when the log does not confirm: nothing is promised then, and the same
+        post may be sent again.
+        """
+        began = clock.steady()
+        accepted = self._now_ms()
+        understood, refused = posted.read(raws, accepted)
+        outcomes = Counter((refusal.type, "refused") for refusal in refused)
+        try:
+            marks = await self._store(understood, accepted, outcomes)
+        except NotDurable as error:
+            metrics.INTAKE_PRODUCE_FAILURES.labels(str(error.indeterminate).lower()).inc()
+            outcomes.update((entry.type, "failed") for entry in understood)
+            raise
+        finally:
+            for labels, count in outcomes.items():
+                metrics.INTAKE_EVENTS.labels(*labels).inc(count)
+        metrics.INTAKE_DURABLE_SECONDS.observe(clock.steady() - began)
+        taken = [_taken(entry, mark) for entry, mark in zip(understood, marks, strict=True)]
+        return Outcome(taken, refused)
+
+    async def _store(
+        self, understood: Sequence[Understood], accepted: int, outcomes: Counter[tuple[str, str]]
+    ) -> list[Mark]:
+        """Append what was not answered lately; the settled mark of each event."""
+        append = Appended(accepted, asyncio.get_running_loop().create_future())
+        marks: list[Mark] = []
+        try:
+            fresh, records = self._marked(understood, append, marks)
+            append.places.set_result(await self._deliver(records) if records else [])
+        except BaseException as error:
+            self._unmark(understood, append, error)
+            raise
+        for earlier in {id(mark.append): mark.append for mark in marks}.values():
+            await earlier.places
+        for entry in fresh:
+            outcomes[entry.type, "accepted" if entry.held is None else "quarantined"] += 1
+            if entry.held is not None:
+                _alarm(entry)
+        outcomes.update(
+            (entry.type, "repeated")
+            for entry, mark in zip(understood, marks, strict=True)
+            if mark.append is not append
+        )
+        return marks
+
+    def _marked(
+        self, understood: Sequence[Understood], append: Appended, marks: list[Mark]
+    ) -> tuple[list[Understood], list[Outgoing]]:
+        """Fill `marks` with one mark per event; what is new, and its records."""
+        fresh: list[Understood] = []
+        records: list[Outgoing] = []
+        for entry in understood:
+            key = entry.fact.fact_id
+            mark = self._recent.find(key)
+            if mark is None:
+                mark = Mark(append, len(records))
+                records.extend(self._records(entry))
+                self._recent.remember(key, mark)
+                fresh.append(entry)
+            marks.append(mark)
+        return fresh, records
+
+    def _unmark(
+        self, understood: Sequence[Understood], append: Appended, error: BaseException
+    ) -> None:
+        for entry in understood:
+            mark = self._recent.find(entry.fact.fact_id)
+            if mark is not None and mark.append is append:
+                self._recent.forget(entry.fact.fact_id)
+        failure = error
+        if not isinstance(error, NotDurable):
+            # This request was cancelled or hit a bug: whoever repeats it meanwhile may try again.
+            failure = NotDurable("the append was given up", indeterminate=True)
+        append.places.set_exception(failure)
+        append.places.exception()  # seen, even if nobody else waits for it
+
+    async def _deliver(self, records: Sequence[Outgoing]) -> list[Placed]:
+        if self._in_flight + len(records) > IN_FLIGHT_MAX:
+            raise NotDurable("too many records under way", indeterminate=False)
+        self._in_flight += len(records)
+        try:
+            return await self._sink.send_many(records)
+        except asyncio.CancelledError:
+            self.abandoned = True
+            raise
+        finally:
+            self._in_flight -= len(records)
+
+    def _records(self, entry: Understood) -> Iterator[Outgoing]:
+        fact = entry.fact
+        if entry.held is not None:
+            yield Outgoing(QUARANTINE, None, self._quarantine(fact, entry.held))
+            if fact.contact is None or not 0 < len(fact.contact.value) <= _AS_RECEIVED_MAX:
+                return
+            # The same unreadable text may stand in an application's list: it is denied there.
+        yield from self._router.records(
+            fact, self._codec.encode("noli.Intent", wire.fact_to_intent(fact))
+        )
+
+    def _quarantine(self, fact: Fact, held: bytes) -> bytes:
+        contact = fact.contact and {"kind": fact.contact.kind.value, "value": fact.contact.value}
+        datum = {
+            "topic": OBJECTIONS,
+            "partition": _NOWHERE,
+            "offset": _NOWHERE,
+            "key": None,
+            "value": held,
+            "reason": "a denial whose contact cannot be read",
+            "at": fact.accepted,
+            "contact": contact,
+            "controller": fact.controller,
+        }
+        return self._codec.encode("noli.Quarantine", datum)
+
+
+def _taken(entry: Understood, mark: Mark) -> Taken:
+    return Taken(
+        entry.index,
+        entry.fact.id,
+        mark.append.accepted,
+        mark.append.places.result()[mark.index],
+        entry.held is not None,
+    )
+
+
+def _alarm(entry: Understood) -> None:
+    metrics.QUARANTINED.labels("unreadable_contact").inc()
+    log.warning(
+        "contact_unreadable",
+        type=entry.type,
+        fact_id=entry.fact.fact_id.hex(),
+        remedy="read it in noli.quarantine and post the objection again with a contact that parses",
+    )

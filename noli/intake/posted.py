@@ -1,0 +1,63 @@
+"""What a post says: facts, denials whose contact nobody could read, and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from noli.domain import details, events
+from noli.domain.facts import Fact
+
+#: Metric label of a type that is not ours: senders invent names, labels are a closed set.
+OTHER_TYPE: Final = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event of which nothing is stored: its index in the post, the field, the remedy."""
+
+    index: int
+    type: str
+    field: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """An event to store; `held` is the whole of it, as JSON, where its contact is unreadable."""
+
+    index: int
+    type: str
+    fact: Fact
+    held: bytes | None = None
+
+
+def read(raws: Sequence[object], accepted: int) -> tuple[list[Understood], list[Refusal]]:
+    """The events of a post, accepted at `accepted` (ms). Where any is refused, only denials stay.
+
+    An objection is never held up by somebody else's mistake.
+    """
+    understood: list[Understood] = []
+    refused: list[Refusal] = []
+    for index, raw in enumerate(raws):
+        if not isinstance(raw, dict):
+            refused.append(Refusal(index, OTHER_TYPE, "", "an event is a JSON object"))
+            continue
+        try:
+            fact = events.parse(raw, accepted)
+            understood.append(Understood(index, raw["type"], fact))
+        except events.Refused as error:
+            refused.append(Refusal(index, _known_type(raw), error.field, error.remedy))
+        except events.Quarantine as error:
+            understood.append(Understood(index, raw["type"], error.fact, orjson.dumps(raw)))
+    if refused:
+        understood = [entry for entry in understood if entry.fact.denies]
+    return understood, refused
+
+
+def _known_type(raw: Mapping[str, object]) -> str:
+    said = raw.get("type")
+    return said if isinstance(said, str) and said in details.READERS else OTHER_TYPE
