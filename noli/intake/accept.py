@@ -200,7 +200,7 @@ def _taken(entry: Understood, mark: Mark) -> Taken:
         entry.index,
         entry.fact.id,
         mark.append.accepted,
-        mark.append.places.result()[mark.index],
+        mark.append.places.result()[mark.first],
         entry.held is not None,
     )
 

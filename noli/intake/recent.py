@@ -24,10 +24,10 @@ class Appended(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Where one event stands in an append: the index of its first record."""
+    """Where one event stands in an append: `first` is the index of its first record."""
 
     append: Appended
-    index: int
+    first: int
 
 
 class Recent:

@@ -1,4 +1,4 @@
-"""`/openapi.json` and `/docs`: what a service says of itself, as JSON and as a page without scripts.
+"""`/openapi.json` and `/docs`: what a service says of itself, as JSON and as a plain page.
 
 The page is made from the OpenAPI document by this module: no asset comes from elsewhere.
 """
