@@ -44,6 +44,19 @@ def _redact_event(
     return event
 
 
+class _Stderr:
+    """Writes each line to whatever stderr is at that moment."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        """One write a line, so that threads do not mix."""
+        sys.stderr.write(line + "\n")
+
+    debug = info = warning = warn = error = critical = exception = log = msg
+
+
 def configure(process: str, level: str = "info") -> None:
     """Set up logging of this process; every line carries its name."""
     structlog.configure(
@@ -56,8 +69,7 @@ def configure(process: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=_Stderr,
     )
     structlog.contextvars.bind_contextvars(process=process)
 

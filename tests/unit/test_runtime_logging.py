@@ -46,7 +46,7 @@ def test_places_and_times_stay_readable(ours: str) -> None:
 
 
 @pytest.fixture
-def _configured(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:  # noqa: ARG001 - it swaps stderr first
+def _configured() -> Iterator[None]:
     """Logging as a process has it, for one test."""
     configure("test")
     yield
