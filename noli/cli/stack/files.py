@@ -28,15 +28,18 @@ def stack_file(name: str) -> Path:
     )
 
 
-def write_atomic(path: Path, text: str, mode: int = PRIVATE_FILE) -> None:
-    """Write `text` so that a reader sees the old file or the whole new one; fsync before rename."""
+def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write `text`, mode 0600, so that a reader sees the old file or the whole new one.
+
+    `durable`: the new one also survives a power cut, for what cannot be made again.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
             out.write(text)
             out.flush()
-            os.fsync(out.fileno())
-        Path(name).chmod(mode)
+            if durable:
+                os.fsync(out.fileno())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -63,26 +63,25 @@ def prepare(data: Path, ports: tuple[int, int], jars: Jars, java: Java, log: Pat
 
 
 def wait_ready(kafka: Kafka, running: Running) -> None:
-    """Block until our own broker answers; raises `ProblemError` when it dies or is another one."""
-    until(_answers(kafka), running, START_SECONDS)
+    """Block until our own broker answers; raises `ProblemError` when it dies or stays silent."""
+    answers = check(kafka)
+    until(lambda: answers()[0], running, START_SECONDS)
 
 
-def _answers(kafka: Kafka) -> Callable[[], bool]:
+def check(kafka: Kafka) -> Callable[[], tuple[bool, str]]:
+    """A blocking look at the broker: whether it is ours and answers, else why not."""
     client = broker.admin(Settings(kafka=kafka.bootstrap, instance="noli-up"))
 
-    def ready() -> bool:
+    def look() -> tuple[bool, str]:
         try:
             found = broker.look(client, _PROBE_SECONDS)
         except broker.BrokerUnavailable:
-            return False  # not yet; `until` watches the process itself
+            return False, "does not answer"
         if found.id != kafka.cluster_id:
-            raise ProblemError(
-                f"another Kafka (cluster {found.id}) answers on {kafka.bootstrap}",
-                "run the command again: it chooses other ports",
-            )
-        return found.brokers > 0
+            return False, f"another Kafka (cluster {found.id}) answers on {kafka.bootstrap}"
+        return found.brokers > 0, ""
 
-    return ready
+    return look
 
 
 def _formatted(data: Path) -> str | None:

@@ -51,9 +51,9 @@ class Running:
 
         def wait() -> None:
             code = self._popen.wait()
-            self.gone.set()
             if ended is not None:
                 ended(code)
+            self.gone.set()  # last: who waits for it may tear down what `ended` needs
 
         threading.Thread(target=wait, name=f"wait-{self.program.name}", daemon=True).start()
 

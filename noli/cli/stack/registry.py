@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -69,22 +68,19 @@ def prepare(data: Path, ports: tuple[int, int], jars: Jars, java: Java, log: Pat
 def wait_ready(registry: Registry, running: Running) -> None:
     """Block until our own registry is ready; raises `ProblemError` when it dies first."""
     with httpx2.Client(timeout=_PROBE_SECONDS) as client:
-        until(_ready(registry, running.pid, client), running, START_SECONDS)
+
+        def ready() -> bool:
+            try:
+                status = client.get(registry.health).status_code
+            except httpx2.HTTPError:
+                return False
+            return status == HTTPStatus.OK and listens(running.pid, registry.port)
+
+        until(ready, running, START_SECONDS)
 
 
-def _ready(registry: Registry, pid: int, client: httpx2.Client) -> Callable[[], bool]:
-    def ready() -> bool:
-        try:
-            healthy = client.get(registry.health).status_code == HTTPStatus.OK
-        except httpx2.HTTPError:
-            return False
-        # Another registry on that port would be healthy too: the port has to be our process's.
-        return healthy and _listens(pid, registry.port)
-
-    return ready
-
-
-def _listens(pid: int, port: int) -> bool:
+def listens(pid: int, port: int) -> bool:
+    """Whether that process holds the port: somebody else's registry would be healthy there too."""
     try:
         connections = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:

@@ -1,0 +1,63 @@
+"""What a supervisor is to run: written to DATA/plan.json, without a secret in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from noli.cli.stack import ports
+from noli.cli.stack.files import write_atomic
+from noli.cli.stack.jars import Jars
+from noli.cli.stack.java import Java
+from noli.cli.stack.workers import Worker
+
+FILE: Final = "plan.json"
+#: Ports beside those of the workers, which bear the workers' names.
+INFRASTRUCTURE: Final = ("kafka", "controller", "registry", "management")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One stack: absolute directory, workers in start order, ports by name, the Java parts."""
+
+    data: Path
+    workers: tuple[Worker, ...]
+    ports: Mapping[str, int]
+    java: Java
+    jars: Jars
+
+    def url(self, worker: str) -> str:
+        """Base URL of a worker's HTTP."""
+        return f"http://{ports.HOST}:{self.ports[worker]}"
+
+    def log(self, name: str) -> Path:
+        """Where a process's output goes."""
+        return self.data / "logs" / f"{name}.log"
+
+    def write(self) -> None:
+        """Store it for the supervisor, and for the ports of the next start."""
+        write_atomic(self.data / FILE, json.dumps(asdict(self), indent=2, default=str) + "\n")
+
+
+def read(data: Path) -> Plan:
+    """The plan in `data`. Raises `FileNotFoundError` when none was made there."""
+    raw = json.loads((data / FILE).read_text("utf-8"))
+    return Plan(
+        Path(raw["data"]),
+        tuple(Worker(**worker) for worker in raw["workers"]),
+        raw["ports"],
+        Java(Path(raw["java"]["path"]), raw["java"]["origin"], raw["java"]["version"]),
+        Jars(Path(raw["jars"]["root"])),
+    )
+
+
+def choose_ports(data: Path, workers: tuple[Worker, ...]) -> dict[str, int]:
+    """A free port per part, those of the last start where they still are free."""
+    try:
+        earlier: Mapping[str, int] = read(data).ports
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        earlier = {}  # the first start here, or a plan of another version: only a preference
+    return ports.choose((*INFRASTRUCTURE, *(worker.name for worker in workers)), earlier)

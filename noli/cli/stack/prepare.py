@@ -1,0 +1,61 @@
+"""From the options of `noli up` to a plan: everything that can fail does so before a start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from noli.cli.problem import ProblemError
+from noli.cli.stack import apps, credentials, jars, plan, workers
+from noli.cli.stack.files import PRIVATE_DIR
+from noli.cli.stack.java import find_java
+
+DEFAULT_APPS: Final = Path("examples/apps")
+MOST_SUPPRESSORS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for. `apps` None: the examples, where there are any."""
+
+    data: Path
+    apps: Path | None = None
+    suppressors: int = 1
+
+
+def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
+    """A written plan. Raises `ProblemError` for anything that would keep the stack from running."""
+    if not 1 <= wish.suppressors <= MOST_SUPPRESSORS:
+        raise ProblemError(
+            f"--workers {wish.suppressors}: not between 1 and {MOST_SUPPRESSORS}",
+            f"there are {MOST_SUPPRESSORS} partitions, one worker owns at least one of them",
+        )
+    found = apps.read(wish.apps or DEFAULT_APPS, required=wish.apps is not None)
+    data = _directory(wish.data)
+    java, parts = find_java(), jars.fetch(say)
+    credentials.pepper(data)
+    credentials.api_key(data)
+    rows = tuple(workers.table(found, wish.suppressors))
+    made = plan.Plan(data, rows, plan.choose_ports(data, rows), java, parts)
+    made.write()
+    _keep_last_logs(data / "logs")
+    return made
+
+
+def _directory(data: Path) -> Path:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        data.chmod(PRIVATE_DIR)
+    except OSError as error:
+        raise ProblemError(
+            f"--data {data}: {error.strerror}", "name a directory that this user may write"
+        ) from error
+    return data.resolve()
+
+
+def _keep_last_logs(folder: Path) -> None:
+    """A start begins new logs; those of the start before stay as `NAME.log.1`."""
+    for log in folder.glob("*.log"):
+        log.replace(log.with_suffix(".log.1"))

@@ -1,0 +1,151 @@
+"""The one live screen of `noli up`: processes, endpoints, alignment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from noli.cli.stack.reports import UnitReport, reported
+from noli.cli.stack.supervisor import Supervisor
+from noli.cli.stack.unit import State, Unit
+
+_FRAME_SECONDS: Final = 0.5
+_STYLES: Final = {
+    State.STARTING: "yellow",
+    State.READY: "green",
+    State.UNREADY: "bold yellow",
+    State.WAITING: "bold red",
+    State.STOPPED: "dim",
+}
+
+#: Application → how far it is aligned, in words; what the receipts say.
+Alignment = Callable[[], Mapping[str, str]]
+
+
+def nothing_known() -> Mapping[str, str]:
+    """The alignment of a stack whose receipts nobody reads yet."""
+    return {}
+
+
+async def show(
+    supervisor: Supervisor, console: Console, alignment: Alignment = nothing_known
+) -> None:
+    """Draw until cancelled; nothing where the output is no terminal."""
+    if not console.is_terminal:
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                live.update(frame(supervisor, alignment()), refresh=True)
+                await asyncio.sleep(_FRAME_SECONDS)  # a clock: ages and alignment move by time
+        finally:
+            live.update(frame(supervisor, alignment()), refresh=True)
+
+
+def frame(supervisor: Supervisor, aligned: Mapping[str, str]) -> Group:
+    """One picture."""
+    parts: list[RenderableType] = [_headline(supervisor), _processes(supervisor)]
+    if supervisor.serving:
+        parts.append(_endpoints(supervisor))
+    if aligned:
+        parts.append(_alignment(aligned))
+    parts.append(Text("\nCtrl-C stops everything.", "dim"))
+    return Group(*parts)
+
+
+def _headline(supervisor: Supervisor) -> Text:
+    up = age(time.monotonic() - supervisor.started)
+    units = supervisor.units.values()
+    ready = sum(unit.state is State.READY for unit in units)
+    if supervisor.ready:
+        return Text(f"Noli is ready ({len(units)} processes, {up})\n", "bold green")
+    if not supervisor.serving:
+        return Text(f"Noli is starting ({up})\n", "bold yellow")
+    return Text(f"{ready} of {len(units)} processes are ready ({up})\n", "bold yellow")
+
+
+def _processes(supervisor: Supervisor) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("process", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("pid", justify="right")
+    table.add_column("up", justify="right", no_wrap=True)
+    table.add_column("restarts", justify="right")
+    table.add_column("", overflow="ellipsis", no_wrap=True, style="dim")
+    for unit in supervisor.units.values():
+        lived = age(time.monotonic() - unit.since) if unit.pid else ""
+        table.add_row(
+            unit.name,
+            Text(unit.state, _STYLES[unit.state]),
+            str(unit.pid or ""),
+            lived,
+            Text(str(unit.restarts), "bold red" if unit.restarts else "dim"),
+            unit.detail,
+        )
+    return table
+
+
+def _endpoints(supervisor: Supervisor) -> Table:
+    plan = supervisor.plan
+    table = Table(box=None, show_header=False, padding=(1, 2, 0, 0))
+    rows = {name: plan.url(name) for name in ("intake", "lookup") if name in plan.ports}
+    rows |= {
+        "kafka": f"127.0.0.1:{plan.ports['kafka']}",
+        "all of it, and the API key": str(plan.data / "endpoints.json"),
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+        table.padding = (0, 2, 0, 0)
+    return table
+
+
+def _alignment(aligned: Mapping[str, str]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("application", no_wrap=True)
+    table.add_column("aligned")
+    for app, words in aligned.items():
+        table.add_row(app, words)
+    return table
+
+
+class Lines:
+    """The same news as lines of text, one a change of state."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last: dict[str, State] = {}
+
+    def tell(self, news: Unit | UnitReport | str) -> None:
+        """Print a line, unless only a detail changed."""
+        if isinstance(news, str):
+            self._console.print(f"  {news}", highlight=False)
+            return
+        report = reported(news) if isinstance(news, Unit) else news
+        if self._last.get(report.name) == report.state:
+            return
+        self._last[report.name] = report.state
+        words = Text(f"  {report.name:<16}").append(f"{report.state:<10}", _STYLES[report.state])
+        if report.state is State.READY:
+            words.append(f"after {report.seconds:.1f} s", "dim")
+        else:
+            words.append(report.detail, "dim")
+        if report.state is not State.STARTING or report.restarts:
+            self._console.print(words)
+
+
+def age(seconds: float) -> str:
+    """A duration as a person reads it: `9 s`, `4 min 05 s`, `2 h 07 min`."""
+    whole = int(seconds)
+    minute, hour = 60, 3600
+    if whole < minute:
+        return f"{whole} s"
+    if whole < hour:
+        return f"{whole // minute} min {whole % minute:02d} s"
+    return f"{whole // hour} h {whole % hour // minute:02d} min"

@@ -1,0 +1,169 @@
+"""Runs one stack: infrastructure, topics and schemas, workers; stops them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import httpx2
+
+from noli.cli import contracts
+from noli.cli.problem import ProblemError
+from noli.cli.stack import credentials, kafka, probes, registry
+from noli.cli.stack.files import last_lines
+from noli.cli.stack.plan import Plan
+from noli.cli.stack.program import Program
+from noli.cli.stack.published import Published
+from noli.cli.stack.unit import State, Unit
+from noli.cli.stack.workers import Shared, command
+from noli.runtime.settings import Settings
+
+#: Workers promise to stop within 2 s; beyond this they are killed.
+WORKER_STOP_SECONDS: Final = 5.0
+
+#: What happened, for whoever shows it: a unit that changed, or a line of text.
+Report = Callable[[Unit | str], None]
+
+
+class Supervisor:
+    """The processes of one stack. `units` may be read by a screen at any time."""
+
+    def __init__(self, plan: Plan, report: Report) -> None:
+        self.plan = plan
+        self.units: dict[str, Unit] = {}
+        self.started = time.monotonic()
+        self.serving = False
+        self._report = report
+        self._news = asyncio.Event()
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._published = Published(plan)
+        self._client = httpx2.AsyncClient(timeout=probes.SECONDS)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Start everything and keep it alive until `stop`; raises `ProblemError` if it cannot."""
+        work = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            for task in (work, stopping):
+                task.cancel()
+                with suppress(asyncio.CancelledError, ProblemError):
+                    await task
+            await self._shut_down()
+            await self._client.aclose()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every process is ready now."""
+        return self.serving and all(unit.state is State.READY for unit in self.units.values())
+
+    async def _work(self) -> None:
+        node, store = await asyncio.gather(self._kafka(), self._registry())
+        settings = Settings(kafka=node.bootstrap, registry=store.url, instance="noli-up")
+        done = await asyncio.to_thread(contracts.apply, settings)
+        self._report(
+            f"topics and schemas: {done.pending} applied"
+            if done.pending
+            else "topics and schemas: in order"
+        )
+        self._start_workers(node, store)
+        await asyncio.gather(*self._lives.values())  # for ever, or until one is broken
+
+    async def _kafka(self) -> kafka.Kafka:
+        plan = self.plan
+        pair = plan.ports["kafka"], plan.ports["controller"]
+        node = await asyncio.to_thread(
+            kafka.prepare, plan.data / "kafka", pair, plan.jars, plan.java, plan.log("kafka")
+        )
+        self._add(Unit("kafka", probes.broker(node), node.program.log, node.program))
+        await self._first_ready("kafka", kafka.START_SECONDS)
+        return node
+
+    async def _registry(self) -> registry.Registry:
+        plan = self.plan
+        pair = plan.ports["registry"], plan.ports["management"]
+        store = registry.prepare(
+            plan.data / "registry", pair, plan.jars, plan.java, plan.log("registry")
+        )
+        probe = probes.store(self._client, store, lambda: self.units["registry"].pid or 0)
+        self._add(Unit("registry", probe, store.program.log, store.program))
+        await self._first_ready("registry", registry.START_SECONDS)
+        return store
+
+    def _start_workers(self, node: kafka.Kafka, store: registry.Registry) -> None:
+        plan = self.plan
+        shared = Shared(
+            plan.data,
+            node.bootstrap,
+            store.url,
+            plan.url("intake"),
+            credentials.pepper(plan.data),
+            plan.data / credentials.KEYS_FILE,
+        )
+        for worker in plan.workers:
+            env = shared.environment(worker, plan.ports[worker.name])
+            log = plan.log(worker.name)
+            probe = probes.worker(self._client, plan.url(worker.name))
+            program = Program(worker.name, command(worker), log, env)
+            self._add(Unit(worker.name, probe, log, program))
+        self.serving = True
+        self._published.serve(node.bootstrap, store.url)
+
+    def _add(self, unit: Unit) -> None:
+        unit.changed = self._changed
+        self.units[unit.name] = unit
+        self._lives[unit.name] = asyncio.create_task(unit.live(), name=unit.name)
+
+    async def _first_ready(self, name: str, patience_seconds: float) -> None:
+        """Wait for the first readiness of `name`. One that cannot start will not by repetition."""
+        unit = self.units[name]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                while unit.state is not State.READY and not unit.restarts:
+                    self._news.clear()
+                    await self._news.wait()
+        if unit.state is not State.READY:
+            why = unit.detail or f"not ready after {patience_seconds:.0f} s"
+            raise ProblemError(
+                f"{name} does not start: {why}",
+                f"the whole log is {unit.log}; `noli doctor` looks at memory, disk and Java",
+                last_lines(unit.log),
+            )
+
+    def _changed(self, unit: Unit) -> None:
+        self._news.set()
+        self._publish()
+        self._report(unit)
+
+    def _publish(self) -> None:
+        self._published.processes(
+            {name: unit.pid for name, unit in self.units.items() if unit.pid is not None}
+        )
+
+    async def _shut_down(self) -> None:
+        """Workers first, so that their last words reach the log; then what they stand on."""
+        for life in self._lives.values():
+            life.cancel()
+        await asyncio.gather(*self._lives.values(), return_exceptions=True)
+        below = {"kafka": kafka.STOP_SECONDS, "registry": registry.STOP_SECONDS}
+        workers = [unit for name, unit in self.units.items() if name not in below]
+        await _stop(workers, WORKER_STOP_SECONDS)
+        await _stop([self.units[name] for name in below if name in self.units], max(below.values()))
+        self._published.forget()
+
+
+async def _stop(units: Sequence[Unit], grace_seconds: float) -> None:
+    running = [unit.running for unit in units if unit.running and not unit.running.gone.is_set()]
+    for one in running:
+        one.signal(signal.SIGTERM)  # all at once: the waits below go by groups of threads
+    await asyncio.gather(*(asyncio.to_thread(one.stop, grace_seconds) for one in running))
+    for unit in units:
+        unit.pid = None
+        unit.to(State.STOPPED)

@@ -1,0 +1,81 @@
+"""The workers of the local stack: one row each, and the environment a row becomes."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from noli.cli.stack.apps import App
+from noli.cli.stack.files import IMPORT_ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """`python -m module`, its state in DATA/`folder`, `env` beside what all workers get."""
+
+    name: str
+    module: str
+    folder: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def table(apps: Sequence[App], suppressors: int) -> list[Worker]:
+    """Every worker of a stack with these applications, in the order of the data flow."""
+    return [
+        Worker("intake", "noli.intake", "intake"),
+        *(Worker(f"suppress-{n}", "streams.suppress", f"suppress-{n}") for n in range(suppressors)),
+        Worker("replica", "noli.replica", "replica"),
+        Worker("lookup", "noli.replica.lookup", "replica"),
+        *(
+            Worker(
+                f"connectors-{app.name}",
+                "connectors",
+                f"connectors-{app.name}",
+                {"NOLI_APP_MANIFEST": str(app.path)},
+            )
+            for app in apps
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every worker of one stack is told."""
+
+    data: Path
+    kafka: str
+    registry: str
+    public_url: str
+    pepper: str = field(repr=False)
+    keys_file: Path
+
+    def environment(self, worker: Worker, port: int) -> dict[str, str]:
+        """The variables of one worker that listens on `port`."""
+        return {
+            "NOLI_KAFKA": self.kafka,
+            "NOLI_REGISTRY": self.registry,
+            "NOLI_DATA": str(self.data / worker.folder),
+            "NOLI_REPLICA": str(self.data / "replica"),
+            "NOLI_PEPPER": self.pepper,
+            "NOLI_API_KEYS_FILE": str(self.keys_file),
+            "NOLI_PUBLIC_URL": self.public_url,
+            "NOLI_INSTANCE": worker.name,
+            "NOLI_HTTP_PORT": str(port),
+            "PYTHONUNBUFFERED": "1",
+            **import_path(),
+            **worker.env,
+        }
+
+
+def command(worker: Worker) -> list[str]:
+    """`-P`: a folder named `schemas` where somebody runs `noli up` must not be imported."""
+    return [sys.executable, "-P", "-m", worker.module]
+
+
+def import_path() -> dict[str, str]:
+    """A checkout that is not installed is found all the same; site-packages need no help."""
+    installed = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
+    return {} if IMPORT_ROOT in installed else {"PYTHONPATH": str(IMPORT_ROOT)}
