@@ -80,10 +80,15 @@ def grid(channels: int, purposes: int) -> int:
     return sum(channels << STRIDE * p for p in range(PURPOSES_MAX) if purposes >> p & 1)
 
 
+def reach(kind: Kind | None) -> int:
+    """Channels that apply to a contact point; of an unknown kind, all: there is only denying it."""
+    return KNOWN_CHANNELS if kind is None else OF_KIND[kind]
+
+
 @cache
-def applicable(kind: Kind) -> int:
+def applicable(kind: Kind | None) -> int:
     """Mask of the pairs whose channel reaches a contact point of that kind."""
-    return grid(OF_KIND[kind], KNOWN_PURPOSES)
+    return grid(reach(kind), KNOWN_PURPOSES)
 
 
 def pair(channel: Channel, purpose: Purpose) -> int:

@@ -7,10 +7,9 @@ unreadable contact quarantines it. See `details` for what each type adds.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Final
-
-import orjson
 
 from noli.domain import contact as contacts
 from noli.domain import details, facts, reading, times
@@ -24,6 +23,10 @@ FACT_ID_SIZE: Final = 16
 #: Longest controller name, characters.
 CONTROLLER_MAX: Final = 200
 
+#: Never to be changed: it decides which posts are the same.
+_CANONICAL: Final = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+)
 _NO_CONTACT: Final = ("noli.source.revoked.v1",)
 _LINKS: Final = ("noli.party.linked.v1", "noli.party.unlinked.v1")
 _FIELD: Final = {"contact.value": "data.contact.value", "contact.kind": "data.contact.kind"}
@@ -52,9 +55,10 @@ def fact_id(raw: Mapping[str, Any]) -> bytes:
     """
     said = {name: raw[name] for name in ("source", "id", "type", "time", "data") if name in raw}
     try:
-        canonical = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        raise Refused("data", "use plain JSON: UTF-8 text, numbers of at most 64 bits") from None
+        canonical = _CANONICAL.encode(said).encode()
+    except (TypeError, ValueError):
+        # Not chained: the library's message quotes what it could not write.
+        raise Refused("data", "use plain JSON in UTF-8") from None
     return hashlib.blake2b(canonical, digest_size=FACT_ID_SIZE).digest()
 
 

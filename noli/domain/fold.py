@@ -13,7 +13,7 @@ from typing import Any, Final
 from noli.domain import channel, facts, joins, seen
 from noli.domain.channel import Kind, Purpose
 from noli.domain.facts import Fact, Register, SourceKind
-from noli.domain.state import Basis, Denial, Denied, Flag, Grant, Latest, Mark, State
+from noli.domain.state import EMPTY, Basis, Denial, Denied, Flag, Grant, Latest, Mark, State
 
 _MARKETING: Final = channel.PURPOSE_BIT[Purpose.MARKETING]
 _RELATIONSHIP: Final = channel.PURPOSE_BIT[Purpose.RELATIONSHIP]
@@ -22,38 +22,34 @@ _UNLAWFUL_KINDS: Final = frozenset(
 )
 
 
-def begin(controller: str, contact: facts.Contact) -> State:
-    """The state of a contact nothing is known of."""
-    return State(controller, contact.kind, contact)
+__all__ = ["EMPTY", "fold", "join"]
 
 
 def fold(state: State | None, fact: Fact) -> State:
     """The state with one more fact. The very same object where the fact changes nothing.
 
     A party-level fact is given here once per linked contact, with that contact set. Raises
-    ValueError for a fact without a contact: it is about no state.
+    ValueError for a fact without a contact, unless it is `Quarantined`: it is about no state.
     """
-    contact = fact.contact
-    if contact is None:
-        raise ValueError("fold: a fact without a contact belongs to no state")
     if state is None:
-        state = begin(fact.controller, contact)
+        state = EMPTY
     elif seen.holds(state.seen, fact.fact_id):
         return state
     step = _FOLDS.get(type(fact.detail))
     if step is None:
         return state
-    before = state
-    state = step(state, fact, fact.detail)
-    known, forgotten = seen.add(state.seen, fact.accepted, fact.fact_id), state.forgotten
-    if len(known) > _SEEN_FULL:
-        known, forgotten = seen.cut(known, forgotten)
-    state = State(
-        state[0], state[1], contact, state[3], state[4], state[5], known, forgotten
+    contact = fact.contact
+    gone = state.contact is None
+    if contact is not None:
+        state = state._replace(controller=fact.controller, kind=contact.kind, contact=contact)
+    elif not isinstance(fact.detail, facts.Quarantined):
+        raise ValueError("fold: a fact without a contact belongs to no state")
+    after = step(state, fact, fact.detail)
+    known, forgotten = seen.cut(
+        seen.add(state.seen, fact.accepted, fact.fact_id), state.forgotten
     )
-    if before.contact is None or state.denials:
-        state = joins.without_erased(state)
-    return state
+    after = after._replace(seen=known, forgotten=forgotten)
+    return joins.without_erased(after) if gone or after.denials else after
 
 
 def join(one: State, other: State) -> State:
@@ -63,8 +59,8 @@ def join(one: State, other: State) -> State:
     )
     return joins.without_erased(
         State(
-            one.controller,
-            one.kind,
+            one.controller or other.controller,
+            one.kind or other.kind,
             one.contact or other.contact,
             reduce(joins.with_denial, other.denials, one.denials),
             reduce(joins.with_grant, other.grants, one.grants),
@@ -73,9 +69,6 @@ def join(one: State, other: State) -> State:
             forgotten,
         )
     )
-
-
-_SEEN_FULL: Final = seen.KEPT * 24
 
 
 def _deny(state: State, fact: Fact, kind: Denied, mask: int, brands: tuple[str, ...]) -> State:
@@ -105,6 +98,10 @@ def _quarantine(state: State, fact: Fact, _: facts.Quarantined) -> State:
     return _deny(state, fact, Denied.QUARANTINED, channel.EVERYTHING, (facts.EVERY_BRAND,))
 
 
+def _reach(state: State) -> int:
+    return channel.reach(state.kind)
+
+
 def _grant(state: State, fact: Fact, grant: Grant) -> State:
     grants = state.grants
     for brand in fact.brands:
@@ -113,7 +110,7 @@ def _grant(state: State, fact: Fact, grant: Grant) -> State:
 
 
 def _consent(state: State, fact: Fact, detail: facts.ConsentGiven) -> State:
-    reach = channel.OF_KIND[state.kind]
+    reach = channel.reach(state.kind)
     named = detail.channels if fact.party else detail.channels & reach
     flags = 0
     if detail.purpose == Purpose.MARKETING and named & channel.AUTOMATED:
@@ -138,7 +135,7 @@ def _consent(state: State, fact: Fact, detail: facts.ConsentGiven) -> State:
 
 def _soft_opt_in(state: State, fact: Fact, detail: facts.SoftOptInRecorded) -> State:
     mask = channel.grid(
-        channel.OF_KIND[state.kind]
+        channel.reach(state.kind)
         & (channel.CHANNEL_BIT["email"] | channel.CHANNEL_BIT["post"]),
         _MARKETING,
     )
@@ -156,7 +153,7 @@ def _soft_opt_in(state: State, fact: Fact, detail: facts.SoftOptInRecorded) -> S
 
 
 def _interest(state: State, fact: Fact, detail: facts.InterestRecorded) -> State:
-    reach = channel.OF_KIND[state.kind] & detail.channels
+    reach = channel.reach(state.kind) & detail.channels
     mask = channel.grid(reach, _RELATIONSHIP) | channel.grid(reach & channel.PERSONAL, _MARKETING)
     valid = (
         detail.reason != facts.InterestReason.UNKNOWN and detail.informed and fact.evidence_ref
@@ -182,7 +179,7 @@ def _collected(state: State, fact: Fact, detail: facts.ContactCollected) -> Stat
     unlawful = kind in _UNLAWFUL_KINDS or (kind == SourceKind.PURCHASED_LIST and not detail.proof)
     mask = 0
     if kind == SourceKind.PUBLIC_DIRECTORY:
-        mask = channel.grid(channel.OF_KIND[state.kind] & channel.PERSONAL, _MARKETING)
+        mask = channel.grid(channel.reach(state.kind) & channel.PERSONAL, _MARKETING)
     return _grant(
         state,
         fact,

@@ -116,12 +116,12 @@ class Mark(NamedTuple):
 class State(NamedTuple):
     """All that is known of one contact point of one controller.
 
-    `contact` is None once erased. `seen` packs (accepted, fact id) of the latest facts, in order;
+    `contact` is None once erased; `kind` only where no readable fact ever came. `seen` packs (accepted, fact id) of the latest facts, in order;
     `forgotten` is the latest acceptance that fell out of it.
     """
 
     controller: str
-    kind: Kind
+    kind: Kind | None
     contact: Contact | None
     denials: tuple[Denial, ...] = ()
     grants: tuple[Grant, ...] = ()
@@ -135,3 +135,7 @@ class State(NamedTuple):
             f"State({self.kind}, {len(self.denials)} denials, {len(self.grants)} grants,"
             f" {len(self.marks)} marks)"
         )
+
+
+#: Nothing known of nobody.
+EMPTY: Final = State("", None, None)

@@ -18,7 +18,7 @@ from noli.domain.state import Basis, State
 #: In rows: every brand that no row names. Absent where the rows of `*` say the same.
 OTHER_BRANDS: Final = ""
 
-__all__ = ["OTHER_BRANDS", "Query", "Row", "Verdict", "answer", "answer_from", "verdicts"]
+__all__ = ["OTHER_BRANDS", "Policy", "Query", "Row", "Verdict", "answer", "answer_from", "verdicts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ def answer(state: State | None, policy: Policy, query: Query, at: int) -> Verdic
     return answer_from(rows, state.kind, query, at)
 
 
-def answer_from(rows: Iterable[Row], kind: Kind, query: Query, at: int) -> Verdict:
+def answer_from(rows: Iterable[Row], kind: Kind | None, query: Query, at: int) -> Verdict:
     """The answer that the rows of one contact give, at a moment not before they were made."""
-    if not channel.OF_KIND[kind] & channel.CHANNEL_BIT[query.channel]:
+    if not channel.reach(kind) & channel.CHANNEL_BIT[query.channel]:
         return _denied((Reason.CHANNEL_MISMATCH,))
     rows = list(rows)
     named = {row.brand for row in rows}

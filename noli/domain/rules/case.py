@@ -45,7 +45,7 @@ class Case:
         self.policy: Final = policy
         self.brand: Final = brand
         self.at: Final = at
-        self.kind: Final[Kind] = state.kind
+        self.kind: Final[Kind | None] = state.kind
         self.applicable: Final = channel.applicable(state.kind)
         #: Latest times of the marks without a key.
         self.latest: Final[Mapping[Latest, int]] = (

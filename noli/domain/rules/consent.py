@@ -37,10 +37,10 @@ def consent(case: Case, grant: Grant) -> None:
 
 
 @cache
-def extension(kind: Kind) -> int:
+def extension(kind: Kind | None) -> int:
     """CONSENT-EXTENDS (002): marketing by operator call and post, never another automated channel."""
     return channel.grid(
-        channel.OF_KIND[kind] & channel.PERSONAL, channel.PURPOSE_BIT["marketing"]
+        channel.reach(kind) & channel.PERSONAL, channel.PURPOSE_BIT["marketing"]
     )
 
 

@@ -1,0 +1,21 @@
+"""Domain ⇄ contract: facts, states and verdicts as the plain dicts that `schemas.codec` encodes.
+
+A symbol this build does not know (Avro's enum default) reads as the most restrictive: every channel
+and purpose in a denial, none in a grant; a state that holds an unknown mark denies everything.
+"""
+
+from __future__ import annotations
+
+from noli.wire.decisions import decision_record, decision_rows
+from noli.wire.intents import fact_to_intent, intent_to_fact, quarantine_fact
+from noli.wire.states import record_to_state, state_to_record
+
+__all__ = [
+    "decision_record",
+    "decision_rows",
+    "fact_to_intent",
+    "intent_to_fact",
+    "quarantine_fact",
+    "record_to_state",
+    "state_to_record",
+]
