@@ -1,0 +1,138 @@
+"""What one application may see of a decision. Pure: a decoded record in, a `Change` out.
+
+Its controllers, its channels, its purposes, and no grant that is not its own. Everything unknown
+reads as denied: a symbol of a newer build, a pair that stands in no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from connectors.protocol import Change, Contact, Verdict
+from noli.domain.channel import CHANNELS, KNOWN_CHANNELS, OF_KIND, PURPOSES, Kind, channels_of
+
+Datum = Mapping[str, Any]
+#: channel, purpose, brand
+Pair = tuple[str, str, str]
+
+ANY_BRAND: Final = "*"
+_UNKNOWN: Final = "unknown"
+_DISCLOSURE: Final = "third_party_disclosure"
+_NO_BASIS: Final = ("NO_BASIS",)
+_KINDS: Final = frozenset(kind.value for kind in Kind)
+
+
+class Place(NamedTuple):
+    """Where a record stands, and the newest beacon before it (ms; None: none seen)."""
+
+    partition: int
+    offset: int
+    as_of: int | None
+
+
+class Lens:
+    """The view of one application."""
+
+    def __init__(
+        self,
+        controllers: Iterable[str],
+        channels: Iterable[str] = CHANNELS,
+        purposes: Iterable[str] = PURPOSES,
+        *,
+        third_party: bool = False,
+    ) -> None:
+        self._controllers = frozenset(controllers)
+        self._purposes = tuple(purposes)
+        self._third_party = third_party
+        served = frozenset(channels)
+        #: Channels served, by kind of contact; None is a contact nobody can name any more.
+        self._channels: dict[str | None, tuple[str, ...]] = {
+            kind.value: tuple(c.value for c in channels_of(bits) if c in served)
+            for kind, bits in OF_KIND.items()
+        }
+        self._channels[None] = tuple(c.value for c in channels_of(KNOWN_CHANNELS) if c in served)
+
+    def change(self, token: bytes, decision: Datum, place: Place) -> Change | None:
+        """The change this decision asks of the application; None: it concerns others only."""
+        if decision["controller"] not in self._controllers:
+            return None
+        contact = _contact(decision["contact"])
+        channels = self._channels[contact.kind.value if contact else None]
+        if not channels:
+            return None
+        return Change(
+            token=token.hex(),
+            contact=contact,
+            controller=decision["controller"],
+            version=decision["version"],
+            accepted=decision["accepted"],
+            partition=place.partition,
+            offset=place.offset,
+            verdicts=self._verdicts(decision["rows"], channels),
+            as_of=place.as_of,
+        )
+
+    def _verdicts(self, rows: Sequence[Datum], channels: tuple[str, ...]) -> tuple[Verdict, ...]:
+        stated = _stated(rows)
+        if self._third_party:
+            stated = {pair: _disclosed(verdict, stated) for pair, verdict in stated.items()}
+        complete = [
+            stated.get((channel, purpose, ANY_BRAND)) or _denied(channel, purpose)
+            for channel in channels
+            for purpose in self._purposes
+        ]
+        branded = (
+            verdict
+            for (channel, purpose, brand), verdict in stated.items()
+            if brand != ANY_BRAND and channel in channels and purpose in self._purposes
+        )
+        return (*complete, *branded)
+
+
+def _contact(found: Datum | None) -> Contact | None:
+    if found is None or found["kind"] not in _KINDS:
+        return None
+    return Contact(Kind(found["kind"]), found["value"])
+
+
+def _stated(rows: Sequence[Datum]) -> dict[Pair, Verdict]:
+    """Every pair that stands in a row; where two rows disagree, the denial."""
+    stated: dict[Pair, Verdict] = {}
+    for row in rows:
+        allowed = row["allowed"] and row["basis"] != _UNKNOWN
+        reasons, conditions = tuple(row["reasons"]), tuple(row["conditions"])
+        for channel in _widen(row["channels"], CHANNELS, denial=not allowed):
+            for purpose in _widen(row["purposes"], PURPOSES, denial=not allowed):
+                pair = (channel, purpose, row["brand"])
+                if pair not in stated or stated[pair].allowed:
+                    stated[pair] = Verdict(*pair, allowed, reasons, conditions, row["until"])
+    return stated
+
+
+def _denied(channel: str, purpose: str) -> Verdict:
+    return Verdict(channel, purpose, ANY_BRAND, allowed=False, reasons=_NO_BASIS)
+
+
+def _widen(symbols: Sequence[str], every: Sequence[str], *, denial: bool) -> Sequence[str]:
+    """A symbol of a newer build means all in a denial and nothing in an allowance."""
+    if _UNKNOWN not in symbols:
+        return symbols
+    return every if denial else [symbol for symbol in symbols if symbol != _UNKNOWN]
+
+
+def _disclosed(verdict: Verdict, stated: Mapping[Pair, Verdict]) -> Verdict:
+    """DISCLOSURE: what a third party may hold. A grant needs leave to disclose; a denial never."""
+    if not verdict.allowed:
+        return verdict
+    channel, _, brand = verdict[:3]
+    leave = stated.get((channel, _DISCLOSURE, brand)) or stated.get(
+        (channel, _DISCLOSURE, ANY_BRAND)
+    )
+    if leave is None or not leave.allowed:
+        return verdict._replace(allowed=False, reasons=leave.reasons if leave else _NO_BASIS)
+    ends = [until for until in (verdict.until, leave.until) if until is not None]
+    return verdict._replace(
+        until=min(ends, default=None),
+        conditions=(*verdict.conditions, *leave.conditions),
+    )

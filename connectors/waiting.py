@@ -1,0 +1,155 @@
+"""Changes that wait for an application: one per contact, the newest, restrictions first. Pure.
+
+A contact is in flight at most once, so its changes reach the target in order. What a newer change
+replaced is kept as a `Past`: its receipt and its offset are settled with the newer one, not before.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from connectors.protocol import Change
+
+#: Reasons that take something away from somebody who may hold it: these go before every grant.
+RESTRICTING: Final = frozenset(
+    {"OBJECTED", "WITHDRAWN", "ERASED", "QUARANTINED", "REGISTERED", "SILENT_CALL_HOLD"}
+)
+
+
+class Past(NamedTuple):
+    """A change that a newer one of the same contact replaced."""
+
+    offset: int
+    version: int
+    accepted: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """One contact: its newest change, and what that replaced."""
+
+    change: Change
+    past: list[Past] = field(default_factory=list)
+    attempts: int = 0
+
+    def absorb(self, change: Change) -> None:
+        """Take over a further change of this contact; the higher version stays."""
+        newer, older = (
+            (change, self.change) if change.version > self.change.version else (self.change, change)
+        )
+        self.past.append(Past(older.offset, older.version, older.accepted))
+        self.change = newer
+
+    def offsets(self) -> set[int]:
+        """Every offset that is settled with this entry."""
+        return {self.change.offset, *(past.offset for past in self.past)}
+
+
+class Waiting:
+    """Who waits, who is in flight, who was put off until when."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._flying: dict[str, Entry] = {}
+        self._urgent: dict[str, None] = {}
+        self._ordinary: dict[str, None] = {}
+        self._put_off: dict[str, float] = {}
+        self._alarms: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        """Contacts whose newest change is not confirmed."""
+        return len(self._entries.keys() | self._flying.keys())
+
+    @property
+    def flying(self) -> int:
+        """Contacts in flight."""
+        return len(self._flying)
+
+    def add(self, change: Change) -> None:
+        """A change was read. It replaces an older one of its contact that still waits."""
+        flying = self._flying.get(change.token)
+        if flying is not None and change.version <= flying.change.version:
+            flying.absorb(change)
+            return
+        entry = self._entries.get(change.token)
+        if entry is None:
+            self._entries[change.token] = Entry(change)
+        else:
+            entry.absorb(change)
+            self._put_off.pop(change.token, None)  # a newer verdict is news: offered at once
+        self._queue(change.token)
+
+    def take(self, limit: int, now: float) -> list[Entry]:
+        """At most `limit` contacts that may be offered now; they are in flight from here on."""
+        self._wake(now)
+        taken: list[Entry] = []
+        for queue in (self._urgent, self._ordinary):
+            while queue and len(taken) < limit:
+                token = next(iter(queue))
+                del queue[token]
+                entry = self._entries.pop(token)
+                self._flying[token] = entry
+                taken.append(entry)
+        return taken
+
+    def done(self, entries: Iterable[Entry]) -> None:
+        """The target answered for good; newer changes of these contacts may fly."""
+        for entry in entries:
+            token = entry.change.token
+            if self._flying.pop(token, None) is not None and token in self._entries:
+                self._queue(token)
+
+    def back(self, entry: Entry, until: float | None = None) -> None:
+        """The target did not take it: it waits again, behind the others, or not before `until`."""
+        token = entry.change.token
+        if self._flying.pop(token, None) is None:
+            return  # its partition was taken away meanwhile
+        newer = self._entries.get(token)
+        if newer is not None:
+            entry.absorb(newer.change)
+            entry.past.extend(newer.past)
+        self._entries[token] = entry
+        if until is not None:
+            self._put_off[token] = until
+            heapq.heappush(self._alarms, (until, token))
+        self._queue(token)
+
+    def next_alarm(self) -> float | None:
+        """When the next contact that was put off may be offered."""
+        return self._alarms[0][0] if self._alarms else None
+
+    def ready(self, now: float) -> bool:
+        """Whether `take` would find somebody."""
+        self._wake(now)
+        return bool(self._urgent or self._ordinary)
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition that is no longer ours: its new owner reads it again."""
+        for held in (self._entries, self._flying):
+            for token in [t for t, e in held.items() if e.change.partition == partition]:
+                del held[token]
+                for queue in (self._urgent, self._ordinary):
+                    queue.pop(token, None)
+                self._put_off.pop(token, None)
+
+    def _queue(self, token: str) -> None:
+        if token in self._flying or token in self._put_off:
+            return
+        entry = self._entries[token]
+        urgent = any(not RESTRICTING.isdisjoint(v.reasons) for v in entry.change.verdicts)
+        if urgent:
+            self._ordinary.pop(token, None)
+            self._urgent[token] = None
+        elif token not in self._urgent:
+            self._ordinary[token] = None
+
+    def _wake(self, now: float) -> None:
+        while self._alarms and self._alarms[0][0] <= now:
+            until, token = heapq.heappop(self._alarms)
+            if self._put_off.get(token) == until:
+                del self._put_off[token]
+                if token in self._entries:
+                    self._queue(token)
