@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noli.domain.verdict import Policy
+from noli.domain.policy import Policy
 from noli.runtime import logging, registry, settings
 from noli.runtime.health import Health
 from noli.runtime.process import run

@@ -8,11 +8,12 @@ unreadable, stale or in error answers D").
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from noli import wire
 from noli.domain.fold import EMPTY, fold
-from noli.domain.verdict import Policy, verdicts
+from noli.domain.policy import Policy
+from noli.domain.verdict import verdicts
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, now_us
 from noli.runtime.logging import get_logger
@@ -71,7 +72,7 @@ class Suppress:
         """State and version of a contact; version 0 when nothing is known."""
         known = part.memo.get(key)
         if known is not None:
-            return known  # type: ignore[return-value] - only `_publish` fills the memo
+            return cast("tuple[State, int]", known)  # only `_publish` fills the memo
         stored = part.load(key)
         if stored is None:
             return EMPTY, 0

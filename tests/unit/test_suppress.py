@@ -1,0 +1,176 @@
+"""The suppress step: what it writes for a fact, a duplicate, poison, and after a foreign write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from noli import wire
+from noli.domain import events, times
+from noli.domain.policy import Policy
+from noli.runtime.processor import Part, Record
+from schemas.codec import RECORDS, Codec
+from streams.suppress.step import Suppress
+from streams.topology import QUARANTINE, SUPPRESS
+
+if TYPE_CHECKING:
+    from noli.runtime.outputs import Outputs
+    from noli.runtime.store import PartitionStore
+
+CODEC = Codec({name: number for number, name in enumerate(RECORDS, 1)})
+KEY = b"\x01" + b"k" * 16
+ACCEPTED = times.parse("2026-02-01T10:00:00Z")
+
+
+class Memory(dict[bytes, bytes]):
+    """A store: only `get` is asked of it."""
+
+
+class Sent:
+    """An output: keeps what is sent, by topic."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, bytes | None, bytes]] = []
+
+    def send(self, topic: str, _partition: int, key: bytes | None, value: bytes) -> None:
+        """Keep."""
+        self.records.append((topic, key, value))
+
+    def of(self, topic: str) -> list[dict[str, Any]]:
+        """Decoded values of a topic."""
+        return [CODEC.decode(value)[1] for name, _, value in self.records if name == topic]
+
+
+@pytest.fixture
+def sent() -> Sent:
+    """Where the step's outputs go."""
+    return Sent()
+
+
+@pytest.fixture
+def part(sent: Sent) -> Part:
+    """An owned partition without a broker."""
+    return Part(3, 77, SUPPRESS, cast("PartitionStore", Memory()), cast("Outputs", sent))
+
+
+@pytest.fixture
+def step() -> Suppress:
+    """The step under the default policy."""
+    return Suppress(CODEC, Policy())
+
+
+def intent(type_: str, number: str, **data: object) -> bytes:
+    """The wire bytes of one event about the one contact."""
+    raw = {
+        "specversion": "1.0",
+        "id": number,
+        "source": "/t",
+        "type": type_,
+        "time": "2026-02-01T09:00:00Z",
+        "data": {
+            "controller": "acme",
+            "contact": {"kind": "email", "value": "anna@example.it"},
+            **data,
+        },
+    }
+    return CODEC.encode("noli.Intent", wire.fact_to_intent(events.parse(raw, ACCEPTED)))
+
+
+def record(value: bytes | None, offset: int = 0, key: bytes | None = KEY) -> Record:
+    """One record of the objections lane."""
+    return Record(SUPPRESS.lanes[0], 3, offset, key, value, ACCEPTED)
+
+
+CONSENT = intent(
+    "noli.consent.given.v1",
+    "1",
+    purpose="marketing",
+    channels=["email"],
+    consent_id="c1",
+    evidence={"ref": "form-1", "box_purposes": ["marketing"]},
+)
+OBJECTION = intent("noli.objection.raised.v1", "2", via="web")
+
+
+def allowed(decision: dict[str, Any]) -> set[tuple[str, str]]:
+    """Pairs of channel and purpose that a decision allows."""
+    return {
+        (channel, purpose)
+        for row in decision["rows"]
+        if row["allowed"]
+        for channel in row["channels"]
+        for purpose in row["purposes"]
+    }
+
+
+@pytest.mark.rule("OBJECT")
+def test_a_consent_allows_and_an_objection_denies(step: Suppress, part: Part, sent: Sent) -> None:
+    """Each fact that changes something gives one state and one decision of a higher version."""
+    step.process(record(CONSENT), part)
+    step.process(record(OBJECTION, 1), part)
+    first, second = sent.of(SUPPRESS.decisions)
+    assert allowed(first) == {("email", "marketing")}
+    assert allowed(second) == set()
+    assert second["version"] > first["version"]
+    assert {decision["epoch"] for decision in (first, second)} == {77}
+    assert len(sent.of(SUPPRESS.state)) == 2
+
+
+def test_a_duplicate_writes_nothing(step: Suppress, part: Part, sent: Sent) -> None:
+    """At-least-once input gives one logical event."""
+    step.process(record(OBJECTION), part)
+    before = len(sent.records)
+    step.process(record(OBJECTION, 1), part)
+    assert len(sent.records) == before
+
+
+def test_state_survives_without_the_memo(step: Suppress, part: Part, sent: Sent) -> None:
+    """What is folded on is read back from the stored bytes."""
+    step.process(record(CONSENT), part)
+    part.memo.clear()
+    step.process(record(OBJECTION, 1), part)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [None, b"", b"\x00", b"\x01junk", OBJECTION[:-3], OBJECTION + b"x", b"\x00\x00\x00\x00\x09?"],
+)
+def test_poison_denies_its_contact_and_is_kept_whole(
+    step: Suppress, part: Part, sent: Sent, poison: bytes | None
+) -> None:
+    """An unreadable intent under a contact's key suppresses that contact and waits for a human."""
+    step.process(record(CONSENT), part)
+    step.process(record(poison, 9), part)
+    decision = sent.of(SUPPRESS.decisions)[-1]
+    assert allowed(decision) == set()
+    assert all("QUARANTINED" in row["reasons"] for row in decision["rows"])
+    (kept,) = sent.of(QUARANTINE)
+    assert (kept["value"], kept["key"], kept["offset"]) == (poison, KEY, 9)
+
+
+@pytest.mark.parametrize("key", [None, b"", b"short"])
+def test_a_record_without_a_contact_is_only_kept(
+    step: Suppress, part: Part, sent: Sent, key: bytes | None
+) -> None:
+    """Nothing is decided for a key that is no contact token; the record is not lost."""
+    step.process(record(OBJECTION, key=key), part)
+    assert [topic for topic, _, _ in sent.records] == [QUARANTINE]
+
+
+def test_restating_writes_the_same_verdicts_again(step: Suppress, part: Part, sent: Sent) -> None:
+    """After a foreign write our value stands behind it, with a higher version."""
+    step.process(record(CONSENT), part)
+    step.restate(KEY, part)
+    first, second = sent.of(SUPPRESS.decisions)
+    assert allowed(second) == allowed(first)
+    assert second["version"] > first["version"]
+
+
+def test_restating_an_unknown_contact_writes_nothing(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """A foreign record of a contact we have no fact of is left: its intent comes to us yet."""
+    step.restate(KEY, part)
+    assert sent.records == []
