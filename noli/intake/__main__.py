@@ -31,9 +31,9 @@ async def serve(config: settings.Settings, codec: Codec, keyring: Keyring) -> No
     reach = Reach(partial(broker.look, broker.admin(config)))
     parts = Parts(intake, keyring, Links([pepper]), config.intake_events_per_s)
     async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(reach.watch())
+        tasks.create_task(reach.watch())
         await httpserver.serve(application(parts, reach), listener)
-        watching.cancel()
+        reach.stop()
     if not intake.abandoned:
         await acked.close()  # else it would wait out the delivery timeout for nobody
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -80,16 +81,23 @@ class Reach:
         self._topics = topics
         self._ready = False
         self._why = "the brokers were not asked yet"
+        self._stopped = asyncio.Event()
 
     def __call__(self) -> tuple[bool, Mapping[str, object]]:
         """For `/readyz`."""
         return self._ready, {} if self._ready else {"why": self._why}
 
     async def watch(self) -> None:
-        """Ask again and again until cancelled."""
-        while True:
+        """Ask again and again until `stop`."""
+        while not self._stopped.is_set():
             await self.ask()
-            await asyncio.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._stopped.wait()
+
+    def stop(self) -> None:
+        """End `watch`, at the latest once the look under way is over."""
+        self._stopped.set()
 
     async def ask(self) -> None:
         """Ask once."""

@@ -1,0 +1,124 @@
+"""The intake without its broker: a sink that remembers, and a client that speaks to the service."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from noli.domain.token import Pepper
+from noli.intake.accept import Intake
+from noli.intake.links import Links
+from noli.intake.recent import Recent
+from noli.intake.routing import Router
+from noli.intake.service import Parts, application
+from noli.runtime import apikeys
+from noli.runtime.apikeys import Keyring
+from noli.runtime.kafka import NotDurable, Outgoing, Placed
+from schemas.codec import RECORDS, Codec
+
+PEPPER: Final = Pepper(1, bytes(range(32)))
+CONTROL_PARTITIONS: Final = 3
+#: 2026-11-22T10:15:00.250Z
+ACCEPTED: Final = 1_795_342_500_250
+
+
+def codec() -> Codec:
+    """Schema ids as a registry would give them."""
+    return Codec({record: number for number, record in enumerate(RECORDS, 1)})
+
+
+class Memory:
+    """A sink: what it took, in order. `failure` is raised instead; `gate`, when set, is awaited."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+        self.sends = 0
+        self.failure: NotDurable | None = None
+        self.gate: asyncio.Event | None = None
+
+    async def send_many(self, records: Sequence[Outgoing]) -> list[Placed]:
+        """Places with offsets that count up over the sink's life."""
+        self.sends += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        first = len(self.records)
+        self.records.extend(records)
+        return [
+            Placed(record.topic, record.partition or 0, first + index, ACCEPTED)
+            for index, record in enumerate(records)
+        ]
+
+    def intents(self, *topics: str) -> list[dict[str, Any]]:
+        """Decoded values of the records of those topics (all by default), in order."""
+        read = codec()
+        return [
+            read.decode(record.value)[1]
+            for record in self.records
+            if not topics or record.topic in topics
+        ]
+
+
+class Service:
+    """The whole application over a `Memory`, with one API key per scope."""
+
+    def __init__(self, folder: Path, sink: Memory, *, events_per_s: int = 1_000_000) -> None:
+        pairs = {scope: apikeys.new(f"for {scope}", [scope]) for scope in apikeys.SCOPES}
+        self.keys = {scope: key for scope, (key, _) in pairs.items()}
+        self.key_file = folder / "keys.json"
+        apikeys.write(self.key_file, [line for _, line in pairs.values()])
+        self.ready: tuple[bool, dict[str, object]] = (True, {})
+        self.clock = itertools.count(ACCEPTED)
+        self.links = Links([PEPPER])
+        self.intake = Intake(
+            sink,
+            codec(),
+            Router(PEPPER, CONTROL_PARTITIONS),
+            Recent(1000),
+            lambda: next(self.clock),
+        )
+        parts = Parts(self.intake, Keyring(self.key_file), self.links, events_per_s)
+        self.client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(application(parts, lambda: self.ready)),
+            base_url="http://intake.test",
+            headers={"Authorization": f"Bearer {self.keys['events:write']}"},
+        )
+
+    async def post(self, content: Any, **headers: str) -> httpx2.Response:  # noqa: ANN401 - JSON
+        """Post events; header names with `_` for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.post(
+            "/v1/events",
+            content=content if isinstance(content, bytes) else json.dumps(content),
+            headers={"Content-Type": "application/json", **named},
+        )
+
+
+_ids: Iterator[int] = itertools.count(1)
+
+
+def event(kind: str = "objection.raised", *, phone: str = "+393331234567", **over: Any) -> Any:  # noqa: ANN401 - JSON
+    """A CloudEvent of a type, about a phone number; `over` replaces members, `data` is merged."""
+    data = {"controller": "acme", "contact": {"kind": "phone", "value": phone}}
+    data |= over.pop("data", {})
+    return {
+        "specversion": "1.0",
+        "id": f"e{next(_ids)}",
+        "source": "/test",
+        "type": f"noli.{kind}.v1",
+        "time": "2026-11-22T10:00:00Z",
+        "data": {name: value for name, value in data.items() if value is not None},
+    } | over
+
+
+def consent(**over: Any) -> Any:  # noqa: ANN401 - JSON
+    """A consent to marketing by SMS that nothing is wrong with."""
+    form = {"purpose": "marketing", "channels": ["sms"], "evidence": {"ref": "form-7"}}
+    return event("consent.given", data={**form, **over.pop("data", {})}, **over)
