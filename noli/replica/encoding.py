@@ -14,7 +14,6 @@ on the register costs 44 to 52 bytes of a full page.
 
 from __future__ import annotations
 
-import struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -23,10 +22,8 @@ TOKEN_BYTES: Final = 17
 #: Milliseconds in 48 bits last until the year 10889.
 UNTIL_BYTES: Final = 6
 
-_CRC: Final = struct.Struct(">I")
-_FIXED: Final = struct.Struct(">II")
-_SHAPE_AT: Final = _CRC.size
-_UNTIL_AT: Final = _FIXED.size
+_SHAPE_AT: Final = 4
+_UNTIL_AT: Final = 8
 
 _VARINT_MORE: Final = 0x80
 _VARINT_BITS: Final = 7
@@ -47,8 +44,8 @@ class Entry(NamedTuple):
 
 def pack(token: bytes, shape: int, untils: bytes, stamp: bytes) -> bytes:
     """The stored value. `untils` as `pack_untils` gives them, `stamp` as `pack_stamp` does."""
-    body = shape.to_bytes(4, "big") + untils + stamp
-    return crc32(token + body).to_bytes(4, "big") + body
+    body = shape.to_bytes(_UNTIL_AT - _SHAPE_AT, "big") + untils + stamp
+    return _checksum(token + body) + body
 
 
 def pack_untils(untils: tuple[int, ...]) -> bytes:
@@ -63,21 +60,17 @@ def pack_stamp(epoch: int, version: int) -> bytes:
 
 def shape_of(token: bytes, value: bytes) -> int:
     """The shape an entry names. Raises `Damaged` when the entry is not the one written."""
-    checksum, shape = _head(value)
-    if crc32(token + value[_SHAPE_AT:]) != checksum:
+    if len(value) < _UNTIL_AT or value[:_SHAPE_AT] != _checksum(token + value[_SHAPE_AT:]):
         raise Damaged("checksum of an entry")
-    return shape
+    return int.from_bytes(value[_SHAPE_AT:_UNTIL_AT], "big")
 
 
-def untils_of(value: bytes, count: int) -> tuple[int, ...]:
-    """The entry's times; `count` is its shape's. Raises `Damaged` when there are fewer."""
-    end = _UNTIL_AT + UNTIL_BYTES * count
-    if end > len(value):
+def until_of(value: bytes, number: int) -> int:
+    """The entry's time of that number. Raises `Damaged` when it has no such time."""
+    at = _UNTIL_AT + UNTIL_BYTES * number
+    if at + UNTIL_BYTES > len(value):
         raise Damaged("an entry shorter than its shape")
-    return tuple(
-        int.from_bytes(value[at : at + UNTIL_BYTES], "big")
-        for at in range(_UNTIL_AT, end, UNTIL_BYTES)
-    )
+    return int.from_bytes(value[at : at + UNTIL_BYTES], "big")
 
 
 def order_of(value: bytes, count: int) -> tuple[int, int]:
@@ -93,26 +86,25 @@ def order_of(value: bytes, count: int) -> tuple[int, int]:
 def unpack(token: bytes, value: bytes, count: int) -> Entry:
     """The whole entry. Raises `Damaged`."""
     shape = shape_of(token, value)
-    return Entry(shape, untils_of(value, count), *order_of(value, count))
+    untils = tuple(until_of(value, number) for number in range(count))
+    return Entry(shape, untils, *order_of(value, count))
 
 
 def seal(data: bytes) -> bytes:
     """`data` with its checksum in front; `unseal` gives it back or raises `Damaged`."""
-    return _CRC.pack(crc32(data)) + data
+    return _checksum(data) + data
 
 
 def unseal(sealed: bytes) -> bytes:
     """What `seal` was given. Raises `Damaged`."""
-    if len(sealed) < _CRC.size or _CRC.unpack_from(sealed)[0] != crc32(sealed[_CRC.size :]):
+    data = sealed[_SHAPE_AT:]
+    if sealed[:_SHAPE_AT] != _checksum(data):
         raise Damaged("checksum of a sealed value")
-    return sealed[_CRC.size :]
+    return data
 
 
-def _head(value: bytes) -> tuple[int, int]:
-    if len(value) < _FIXED.size:
-        raise Damaged("an entry without its head")
-    checksum, shape = _FIXED.unpack_from(value)
-    return checksum, shape
+def _checksum(data: bytes) -> bytes:
+    return crc32(data).to_bytes(_SHAPE_AT, "big")
 
 
 def _zigzag(number: int) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from noli.domain.facts import EVERY_BRAND
 from noli.replica.encoding import Damaged, order_of, pack, pack_stamp, pack_untils
 from noli.replica.raw import HEADER_BYTES, Raw, milliseconds, split, template
-from noli.replica.shape import ANY_BRAND, UNKNOWN, Shape, take_apart
+from noli.replica.shape import UNKNOWN, Shape, take_apart
 from schemas.codec import Codec, UnreadableError
 
 DECISION: Final = "noli.Decision"
@@ -19,7 +20,7 @@ _UNREADABLE_ROWS: Final[list[dict[str, Any]]] = [
     {
         "channels": [UNKNOWN],
         "purposes": [UNKNOWN],
-        "brand": ANY_BRAND,
+        "brand": EVERY_BRAND,
         "allowed": False,
         "basis": None,
         "reasons": ["QUARANTINED"],

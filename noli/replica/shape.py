@@ -1,8 +1,7 @@
 """Row sets without their times: what contacts share, and the answers they give.
 
-A shape is stored as JSON (an operator can read it with any LMDB tool) and compiled once per
-process into a table from (channel, purpose) to rows. Reading rows is the reader's half of the
-decision contract (`schemas/avro/decision.avsc`): it never adds an allowance.
+A shape is stored as JSON (an operator can read it with any LMDB tool) and turned once per
+process into the law's own rows (`noli.domain.verdict`), which alone knows what they answer.
 """
 
 from __future__ import annotations
@@ -12,15 +11,33 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from noli.domain.channel import (
+    CHANNEL_BIT,
+    CHANNELS,
+    PURPOSE_BIT,
+    PURPOSES,
+    Channel,
+    Kind,
+    Purpose,
+)
+from noli.domain.facts import EVERY_BRAND
+from noli.domain.reason import Reason
+from noli.domain.verdict import Query, Row, Verdict, answer_from
 from noli.replica.encoding import UNTIL_BYTES, Damaged
-
-#: A brand row that answers who asks without one, and who asks for a brand that has no row.
-ANY_BRAND: Final = "*"
 
 #: A symbol of a newer writer that this build does not know, as Avro's enum default gives it.
 UNKNOWN: Final = "unknown"
 
 _LATEST_MS: Final = (1 << 8 * UNTIL_BYTES) - 1
+
+_REASONS: Final = frozenset(Reason)
+_NO_BASIS: Final = (Reason.NO_BASIS,)
+
+#: Stands for a brand, and for a product, that no row names.
+_UNNAMED: Final = "\0"
+
+#: In compiled rows the entry's time number n is this moment and n more: it tells which one counts.
+_FAR_MS: Final = 1 << 60
 
 
 class ShapeRow(msgspec.Struct, frozen=True, array_like=True):
@@ -72,51 +89,95 @@ def take_apart(rows: Iterable[Mapping[str, Any]]) -> Shaped:
     return Shaped(msgspec.json.encode(shaped), tuple(untils))
 
 
-class Verdict(NamedTuple):
-    """What the rows say at one moment. `until` is in milliseconds since the epoch."""
+class Ruling(NamedTuple):
+    """What a shape answers to a question, but for the entry's own time.
 
-    allowed: bool
-    basis: str | None
-    reasons: tuple[str, ...]
-    conditions: tuple[str, ...]
+    `now` holds up to and including the entry's time number `until`, `then` after it. Where `until`
+    is None, `now` holds until another decision comes.
+    """
+
+    now: Verdict
+    then: Verdict
     until: int | None
 
 
-#: No row, no basis (law: NO-BASIS).
-NO_BASIS: Final = Verdict(
-    allowed=False, basis=None, reasons=("NO_BASIS",), conditions=(), until=None
-)
-
-
 class Shape:
-    """A compiled shape. Not thread-safe to build, safe to ask from many threads."""
+    """A compiled shape: the law's answers to the questions asked of it, kept."""
 
-    __slots__ = ("_brands", "_found", "_rows", "times")
+    __slots__ = ("_brands", "_products", "_rows", "_rulings", "times")
 
     def __init__(self, stored: bytes) -> None:
         try:
-            self._rows = msgspec.json.decode(stored, type=tuple[ShapeRow, ...])
+            rows = msgspec.json.decode(stored, type=tuple[ShapeRow, ...])
         except msgspec.MsgspecError as error:
             raise Damaged("a shape that is not JSON rows") from error
-        self.times: int = 1 + max((r.until for r in self._rows if r.until is not None), default=-1)
-        self._brands = frozenset(row.brand for row in self._rows)
-        self._found: dict[tuple[str, str, str], tuple[ShapeRow, ...]] = {}
+        self.times: int = 1 + max((r.until for r in rows if r.until is not None), default=-1)
+        self._brands = frozenset(row.brand for row in rows) | {EVERY_BRAND}
+        self._products = frozenset(product for row in rows for product in row.products)
+        self._rows = _known(rows, self._brands)
+        self._rulings: dict[tuple[Kind, Channel, Purpose, str, str | None], Ruling] = {}
 
-    def rows(self, channel: str, purpose: str, brand: str | None) -> tuple[ShapeRow, ...]:
-        """The rows that answer for a pair: all of them must allow it."""
-        key = (channel, purpose, brand if brand in self._brands else ANY_BRAND)
-        found = self._found.get(key)
+    def ruling(
+        self, kind: Kind, channel: Channel, purpose: Purpose, brand: str | None, product: str | None
+    ) -> Ruling:
+        """The law's answer; asked for once per kind, pair, named brand and named product."""
+        brand = brand or EVERY_BRAND
+        # Brands that no row names are answered alike, and so are products: keep one of each.
+        if brand not in self._brands:
+            brand = _UNNAMED
+        if product is not None and product not in self._products:
+            product = _UNNAMED
+        key = (kind, channel, purpose, brand, product)
+        found = self._rulings.get(key)
         if found is None:
-            found = tuple(row for row in self._rows if _covers(row, *key))
-            if found:  # an asker's own symbols are without number: not kept
-                self._found[key] = found
+            query = Query(channel, purpose, brand, product)
+            found = self._rulings[key] = _rule(self._rows, kind, query)
         return found
 
 
-def _covers(row: ShapeRow, channel: str, purpose: str, brand: str) -> bool:
-    """Whether a row speaks for a pair: an unknown symbol denies everywhere and allows nowhere."""
-    if not row.allowed and (UNKNOWN in row.channels or UNKNOWN in row.purposes):
-        return (channel in row.channels or UNKNOWN in row.channels) and (
-            purpose in row.purposes or UNKNOWN in row.purposes
+def _rule(rows: tuple[Row, ...], kind: Kind, query: Query) -> Ruling:
+    now = answer_from(rows, kind, query, 0)
+    then = answer_from(rows, kind, query, _FAR_MS * 2)
+    return Ruling(now, then, None if now.until is None else now.until - _FAR_MS)
+
+
+def _known(rows: tuple[ShapeRow, ...], brands: frozenset[str]) -> tuple[Row, ...]:
+    """Rows in this build's symbols: an unknown one denies everywhere and allows nowhere."""
+    doubtful = [row for row in rows if not row.allowed and _is_doubtful(row)]
+    everywhere = [_row(row, CHANNELS, PURPOSES, brand) for row in doubtful for brand in brands]
+    exact = [
+        _row(
+            row,
+            tuple(Channel(symbol) for symbol in row.channels if symbol in CHANNEL_BIT),
+            tuple(Purpose(symbol) for symbol in row.purposes if symbol in PURPOSE_BIT),
+            row.brand,
         )
-    return channel in row.channels and purpose in row.purposes and row.brand == brand
+        for row in rows
+    ]
+    return (*everywhere, *exact)  # the first row that matches answers: doubts come first
+
+
+def _is_doubtful(row: ShapeRow) -> bool:
+    return not (CHANNEL_BIT.keys() >= set(row.channels) and PURPOSE_BIT.keys() >= set(row.purposes))
+
+
+def _row(
+    row: ShapeRow, channels: tuple[Channel, ...], purposes: tuple[Purpose, ...], brand: str
+) -> Row:
+    doubtful = _is_doubtful(row) or (row.allowed and row.basis == UNKNOWN)
+    return Row(
+        channels=channels,
+        purposes=purposes,
+        brand=brand,
+        allowed=row.allowed and row.basis != UNKNOWN,
+        basis=row.basis if row.basis != UNKNOWN else None,
+        reasons=_reasons(row.reasons) or (() if row.allowed and not doubtful else _NO_BASIS),
+        conditions=row.conditions,
+        products=() if doubtful and not row.allowed else row.products,
+        until=None if row.until is None else _FAR_MS + row.until,
+        lapse=_reasons(row.lapse),
+    )
+
+
+def _reasons(symbols: tuple[str, ...]) -> tuple[Reason, ...]:
+    return tuple(Reason(symbol) for symbol in symbols if symbol in _REASONS)

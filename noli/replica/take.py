@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final, NamedTuple
-
-from confluent_kafka import Message
+from typing import Final, NamedTuple, Protocol
 
 from noli.replica.encoding import TOKEN_BYTES
 from noli.replica.head import Position
@@ -27,6 +25,23 @@ STALE: Final = "stale_epoch"
 UNREADABLE: Final = "unreadable"
 FOREIGN_KEY: Final = "foreign_key"
 OTHER_PEPPER: Final = "other_pepper"
+
+
+class Record(Protocol):
+    """What is used of a Kafka message that is not an error."""
+
+    def key(self) -> bytes | None:
+        """The record's key."""
+
+    def value(self) -> bytes | None:
+        """The record's value."""
+
+    def partition(self) -> int | None:
+        """The partition it stands in."""
+
+    def offset(self) -> int | None:
+        """Its offset there."""
+
 
 Entries = list[tuple[bytes, bytes]]
 
@@ -70,7 +85,7 @@ class Taker:
         at = self._lanes[partition].at
         at.frontier = max(at.frontier, offset)
 
-    def take(self, messages: Iterable[Message]) -> Taken:
+    def take(self, messages: Iterable[Record]) -> Taken:
         """Take records, none of which is an error.
 
         Raises whatever the registry raises when it cannot be asked about a newer schema.

@@ -1,0 +1,241 @@
+"""The last-moment check: may this contact be reached, on this channel, for this purpose, now?
+
+    with Gate.open("/var/lib/noli/replica", pepper=pepper) as gate:
+        if gate.check("acme", ("phone", "+39 333 1234567"), "operator_call", "marketing").allowed:
+            dial()
+
+The gate opens on a recorded verdict only. An unknown contact, a copy that is older than its lease,
+missing, damaged or another's, and any failure of our own are denied, counted and logged: a check
+never raises. Source: law.md, "Anything unknown, unreadable, stale or in error answers D".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from noli.domain.channel import CHANNELS, PURPOSES
+from noli.domain.contact import Contact, Unreadable, normalise
+from noli.domain.token import Pepper, token
+from noli.replica.encoding import Damaged, until_of
+from noli.replica.head import Refused, pepper_check
+from noli.replica.reader import Found, Reader
+from noli.replica.shape import Ruling
+from noli.runtime import metrics
+from noli.runtime.clock import now_ms, steady
+from noli.runtime.logging import get_logger
+
+log = get_logger()
+
+#: Age of the copy beyond which nothing is allowed, in seconds (blueprint: freshness lease).
+LEASE_S: Final = 30.0
+
+_MS_PER_S: Final = 1000
+
+#: A dialer asks thousands of times a second: at most one line of trouble in this many seconds.
+_LOG_EVERY_S: Final = 1.0
+
+_CHANNELS: Final = {channel.value: channel for channel in CHANNELS}
+_PURPOSES: Final = {purpose.value: purpose for purpose in PURPOSES}
+
+_STALE: Final = ("STALE_REPLICA",)
+_NO_BASIS: Final = ("NO_BASIS",)
+_UNREADABLE: Final = ("QUARANTINED",)
+
+
+class Question(NamedTuple):
+    """One question. `contact` as typed (kind, value), or already normalised.
+
+    No `brand` asks for all of them. `at` (milliseconds since the epoch) may lie ahead: the answer
+    then is what holds at that moment if nothing is heard until then. Before now it reads as now.
+    """
+
+    controller: str
+    contact: Contact | tuple[str, str]
+    channel: str
+    purpose: str
+    brand: str | None = None
+    product: str | None = None
+    at: int | None = None
+
+
+class Answer(NamedTuple):
+    """`until` and `as_of` in milliseconds since the epoch; `as_of` None where there is no copy.
+
+    `reasons` are the codes of law.md. A contact that cannot be normalised is QUARANTINED, as an
+    objection of it would be; a copy that cannot be trusted is STALE_REPLICA, whatever is wrong.
+    """
+
+    allowed: bool
+    basis: str | None
+    reasons: tuple[str, ...]
+    conditions: tuple[str, ...]
+    until: int | None
+    as_of: int | None
+
+
+class Status(NamedTuple):
+    """Whether the copy can be answered from, and if not, why. `contacts` None where unknown."""
+
+    fresh: bool
+    reason: str
+    as_of: int | None
+    contacts: int | None
+
+
+class Gate:
+    """Answers from the copy in a directory. Safe for threads, survives rebuilds and forks."""
+
+    def __init__(self, copy: Path, pepper: Pepper, lease_s: float) -> None:
+        self._pepper = pepper
+        self._lease_ms = int(lease_s * _MS_PER_S)
+        self._reader = Reader(copy, pepper.version, pepper_check(pepper.secret))
+        self._log_at = 0.0
+        self._counts = {
+            outcome: metrics.GATE_ANSWERS.labels(outcome)
+            for outcome in ("allowed", "denied", "stale", "unusable", "error")
+        }
+
+    @classmethod
+    def open(cls, path: str | Path, *, pepper: Pepper, lease_seconds: float = LEASE_S) -> Self:
+        """A gate over the copy at `path`, which may not be there yet: until it is, all is denied.
+
+        One gate per copy and process. Raises ValueError for a lease that is not above zero.
+        """
+        if lease_seconds <= 0:
+            raise ValueError("lease_seconds: use a number of seconds above 0")
+        return cls(Path(path), pepper, lease_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the copy; later checks are denied."""
+        self._reader.close()
+
+    def check(
+        self,
+        controller: str,
+        contact: Contact | tuple[str, str],
+        channel: str,
+        purpose: str,
+        brand: str | None = None,
+        product: str | None = None,
+    ) -> Answer:
+        """The answer to one question, now. Never raises."""
+        question = Question(controller, contact, channel, purpose, brand, product)
+        return self.check_many((question,))[0]
+
+    def check_many(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answers in order, all from one look at the copy. Never raises."""
+        try:
+            answers = self._answers(questions)
+        except Refused as refusal:
+            self._report("gate.unusable", str(refusal))
+            self._counts["unusable"].inc(len(questions))
+            return [_denied(_STALE, None)] * len(questions)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the gate stays shut
+            self._report("gate.error", type(error).__name__)
+            self._counts["error"].inc(len(questions))
+            return [_denied(_STALE, None)] * len(questions)
+        return answers
+
+    def status(self) -> Status:
+        """How the copy is, for readiness."""
+        try:
+            moment = self._reader.fetch(()).as_of
+            contacts = self._reader.contacts()
+        except Refused as refusal:
+            return Status(fresh=False, reason=str(refusal), as_of=None, contacts=None)
+        fresh = self._fresh(moment, now_ms())
+        return Status(fresh, "" if fresh else "older than its lease", moment, contacts)
+
+    def _answers(self, questions: Sequence[Question]) -> list[Answer]:
+        now = now_ms()
+        asked = [self._identify(question) for question in questions]
+        fetched = self._reader.fetch([identity[1] for identity in asked if identity is not None])
+        if not self._fresh(fetched.as_of, now):
+            self._counts["stale"].inc(len(questions))
+            self._report("gate.stale", "the copy is older than its lease")
+            return [_denied(_STALE, fetched.as_of)] * len(questions)
+        items = iter(fetched.items)
+        answers = [
+            _denied(_UNREADABLE, fetched.as_of)
+            if identity is None
+            else self._one(question, identity[0], next(items), (fetched.as_of, now))
+            for question, identity in zip(questions, asked, strict=True)
+        ]
+        allowed = sum(answer.allowed for answer in answers)
+        if allowed:
+            self._counts["allowed"].inc(allowed)
+        if allowed != len(answers):
+            self._counts["denied"].inc(len(answers) - allowed)
+        return answers
+
+    def _identify(self, question: Question) -> tuple[Contact, bytes] | None:
+        """The contact, normalised, and its token; None where it cannot be read."""
+        given = question.contact
+        try:
+            contact = given if isinstance(given, Contact) else normalise(*given)
+            return contact, token(self._pepper, question.controller, contact)
+        except Unreadable:
+            return None
+        except (TypeError, ValueError) as error:  # not a pair, not a text that UTF-8 can hold
+            self._report("gate.question", type(error).__name__)
+            return None
+
+    def _one(
+        self,
+        question: Question,
+        contact: Contact,
+        item: Found | Damaged | None,
+        moments: tuple[int | None, int],
+    ) -> Answer:
+        channel, purpose = _CHANNELS.get(question.channel), _PURPOSES.get(question.purpose)
+        try:
+            if isinstance(item, Damaged):
+                raise item
+            if item is None or channel is None or purpose is None:
+                return _denied(_NO_BASIS, moments[0])
+            shape, value = item
+            ruling = shape.ruling(contact.kind, channel, purpose, question.brand, question.product)
+            until = None if ruling.until is None else until_of(value, ruling.until)
+        except Damaged as damage:
+            self._report("gate.damaged", str(damage))
+            self._counts["error"].inc()
+            return _denied(_STALE, moments[0])
+        return _answer(ruling, until, question.at, moments)
+
+    def _fresh(self, moment: int | None, now: int) -> bool:
+        # A copy from the future means that one of the clocks is wrong: no lease can be told.
+        return moment is not None and abs(now - moment) <= self._lease_ms
+
+    def _report(self, event: str, reason: str) -> None:
+        if steady() >= self._log_at:
+            self._log_at = steady() + _LOG_EVERY_S
+            log.error(event, reason=reason)
+
+
+def _answer(
+    ruling: Ruling, until: int | None, at: int | None, moments: tuple[int | None, int]
+) -> Answer:
+    """A ruling at a moment: now, or a later one that was asked for."""
+    moment, now = moments
+    if until is not None and (now if at is None else max(now, at)) > until:
+        verdict = ruling.then
+        until = None if verdict.until is None else until
+    else:
+        verdict = ruling.now
+    return Answer(
+        verdict.allowed, verdict.basis, verdict.reasons, verdict.conditions, until, moment
+    )
+
+
+def _denied(reasons: tuple[str, ...], moment: int | None) -> Answer:
+    return Answer(
+        allowed=False, basis=None, reasons=reasons, conditions=(), until=None, as_of=moment
+    )

@@ -1,0 +1,165 @@
+"""Reading a copy that another process writes, and may rebuild, while we read.
+
+LMDB readers take no lock and see one transaction at a time: as_of and rows always belong together.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import lmdb
+
+from noli.replica.encoding import Damaged, shape_of
+from noli.replica.head import Refused, as_of, check_readable
+from noli.replica.shape import Shape
+from noli.replica.store import Store, current
+from noli.runtime.clock import steady
+
+#: How long a rebuilt copy may stay unnoticed, in seconds: far below the lease, far above a check.
+_LOOK_EVERY_S: Final = 0.25
+
+#: Shapes kept compiled; beyond, they are read again. A deployment has a few hundred.
+_SHAPES: Final = 100_000
+
+
+class Found(NamedTuple):
+    """A contact's entry: the shape it shares, and the stored value with its own times."""
+
+    shape: Shape
+    value: bytes
+
+
+class Fetched(NamedTuple):
+    """One look at the copy. An item is None for an unknown contact, `Damaged` for a broken entry.
+
+    `as_of` is in milliseconds since the epoch, None before the first beacon.
+    """
+
+    as_of: int | None
+    items: list[Found | Damaged | None]
+
+
+class _Open(NamedTuple):
+    """An open generation and the file it was opened from."""
+
+    store: Store
+    identity: tuple[str, int]
+
+
+class Reader:
+    """Follows `copy/CURRENT`. Safe for threads; opens anew after a fork."""
+
+    def __init__(self, copy: Path, pepper_version: int, pepper_check: str) -> None:
+        self._copy = copy
+        self._pepper = (pepper_version, pepper_check)
+        self._lock = threading.Lock()
+        self._open: _Open | None = None
+        self._refusal = Refused("not looked at yet")
+        self._look_at = 0.0
+        self._pid = os.getpid()
+        self._shapes: dict[int, Shape] = {}
+        self._seen: tuple[int, int | None] = (-1, None)
+
+    def fetch(self, tokens: Iterable[bytes]) -> Fetched:
+        """Entries of tokens, all as of one moment. Raises `Refused` where no copy can be used."""
+        with self._lock:
+            store = self._store()
+            try:
+                return self._fetch(store, tokens)
+            except lmdb.MapResizedError:
+                store.env.set_mapsize(0)  # the writer's size; no transaction of ours is open
+                return self._again(store, tokens)
+            except (lmdb.Error, Refused) as error:
+                raise self._shut(error) from error
+
+    def contacts(self) -> int:
+        """How many contacts the copy holds. Raises `Refused`."""
+        with self._lock:
+            store = self._store()
+            try:
+                return store.entries()
+            except lmdb.Error as error:
+                raise self._shut(error) from error
+
+    def close(self) -> None:
+        """Let go of the copy; a later fetch is refused."""
+        with self._lock:
+            self._shut(Refused("closed"))
+            self._look_at = float("inf")
+
+    def _again(self, store: Store, tokens: Iterable[bytes]) -> Fetched:
+        try:
+            return self._fetch(store, tokens)
+        except (lmdb.Error, Refused) as error:
+            raise self._shut(error) from error
+
+    def _fetch(self, store: Store, tokens: Iterable[bytes]) -> Fetched:
+        with store.env.begin() as txn:
+            number = txn.id()
+            if self._seen[0] != number:
+                head = store.head_in(txn)
+                check_readable(head, *self._pepper)
+                self._seen = (number, as_of(head.positions))
+            get, contacts = txn.get, store.contacts
+            items = [self._item(store, token, get(token, None, contacts)) for token in tokens]
+        return Fetched(self._seen[1], items)
+
+    def _item(self, store: Store, token: bytes, value: bytes | None) -> Found | Damaged | None:
+        if value is None:
+            return None
+        try:
+            number = shape_of(token, value)
+            shape = self._shapes.get(number)
+            if shape is None:
+                shape = Shape(store.shape(number))
+                if len(self._shapes) >= _SHAPES:
+                    self._shapes.clear()
+                self._shapes[number] = shape
+            return Found(shape, value)
+        except Damaged as damage:
+            return damage
+
+    def _store(self) -> Store:
+        """The open generation, looked up again when it is time. Raises `Refused`."""
+        if self._pid != os.getpid():
+            # The parent's environment must be neither used nor closed here.
+            self._pid, self._open, self._look_at = os.getpid(), None, 0.0
+        if steady() >= self._look_at:
+            self._look_at = steady() + _LOOK_EVERY_S
+            self._look()
+        if self._open is None:
+            raise self._refusal
+        return self._open.store
+
+    def _look(self) -> None:
+        generation = current(self._copy)
+        if generation is None:
+            self._shut(Refused("there is no copy"))
+            return
+        try:
+            identity = (generation.name, (generation / "data.mdb").stat().st_ino)
+            if self._open is not None and self._open.identity == identity:
+                return
+            self._shut(Refused("the copy was rebuilt"))
+            store = Store(generation)
+        except OSError as error:
+            self._shut(Refused(f"no copy where CURRENT points: {type(error).__name__}"))
+        except Refused as refusal:
+            self._shut(refusal)
+        else:
+            self._open = _Open(store, identity)
+
+    def _shut(self, error: Exception) -> Refused:
+        """Close what is open; what every fetch is told until a copy can be opened."""
+        refusal = error if isinstance(error, Refused) else Refused(type(error).__name__)
+        self._refusal = refusal
+        if self._open is not None:
+            self._open.store.close()
+            self._open = None
+        self._shapes.clear()
+        self._seen = (-1, None)
+        return refusal
