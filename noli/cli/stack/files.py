@@ -13,6 +13,9 @@ _HERE: Final = Path(__file__).resolve().parent
 #: Directory that holds the packages `noli`, `schemas`, `streams`, `connectors`.
 IMPORT_ROOT: Final = _HERE.parents[2]
 
+#: Enough for the last lines of any log.
+_TAIL_BYTES: Final = 32_768
+
 PRIVATE_DIR: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 
@@ -49,7 +52,9 @@ def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
 def last_lines(path: Path, count: int = 15) -> str:
     """The last `count` lines of a log, or a note that there is none."""
     try:
-        lines = path.read_text("utf-8", errors="replace").splitlines()
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            lines = log.read().decode("utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return f"(no log at {path})"
     return "\n".join(lines[-count:]) or "(the log is empty)"

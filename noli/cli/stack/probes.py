@@ -43,7 +43,9 @@ def broker(node: kafka.Kafka) -> Probe:
     return probe
 
 
-def store(client: httpx2.AsyncClient, found: registry.Registry, pid: Callable[[], int]) -> Probe:
+def store(
+    client: httpx2.AsyncClient, found: registry.Registry, pid: Callable[[], int | None]
+) -> Probe:
     """Our own registry, known by who holds the port."""
 
     async def probe() -> tuple[bool, str]:
@@ -53,7 +55,7 @@ def store(client: httpx2.AsyncClient, found: registry.Registry, pid: Callable[[]
             return False, "does not answer"
         if answer.status_code != HTTPStatus.OK:
             return False, f"HTTP {answer.status_code}"
-        return registry.listens(pid(), found.port), "another registry answers on its port"
+        return registry.listens(pid() or 0, found.port), "another registry answers on its port"
 
     return probe
 

@@ -9,14 +9,22 @@ from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from noli.cli.stack import endpoints
+from noli.cli.stack.ports import HOST
 from noli.cli.stack.reports import UnitReport, reported
 from noli.cli.stack.supervisor import Supervisor
 from noli.cli.stack.unit import State, Unit
 
 _FRAME_SECONDS: Final = 0.5
+#: Columns that keep their width when a message is long, in characters.
+_NAME_WIDTH: Final = 16
+_STATE_WIDTH: Final = 9
+_PID_WIDTH: Final = 7
+_AGE_WIDTH: Final = 9
 _STYLES: Final = {
     State.STARTING: "yellow",
     State.READY: "green",
@@ -56,54 +64,57 @@ def frame(supervisor: Supervisor, aligned: Mapping[str, str]) -> Group:
         parts.append(_endpoints(supervisor))
     if aligned:
         parts.append(_alignment(aligned))
-    parts.append(Text("\nCtrl-C stops everything.", "dim"))
+    if not supervisor.stopping:
+        parts.append(Text("\nCtrl-C stops everything.", "dim"))
     return Group(*parts)
 
 
 def _headline(supervisor: Supervisor) -> Text:
     up = age(time.monotonic() - supervisor.started)
-    units = supervisor.units.values()
-    ready = sum(unit.state is State.READY for unit in units)
+    count = len(supervisor.units)
+    if supervisor.stopping:
+        left = sum(unit.state is not State.STOPPED for unit in supervisor.units.values())
+        return Text(
+            f"Noli is stopping: {left} processes left\n" if left else "Noli stopped\n", "bold"
+        )
     if supervisor.ready:
-        return Text(f"Noli is ready ({len(units)} processes, {up})\n", "bold green")
+        return Text(f"Noli is ready ({count} processes, {up})\n", "bold green")
     if not supervisor.serving:
         return Text(f"Noli is starting ({up})\n", "bold yellow")
-    return Text(f"{ready} of {len(units)} processes are ready ({up})\n", "bold yellow")
+    missing = [unit.name for unit in supervisor.units.values() if unit.state is not State.READY]
+    return Text(f"Noli is not ready: {', '.join(missing)} ({up})\n", "bold yellow")
 
 
 def _processes(supervisor: Supervisor) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("process", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("pid", justify="right")
-    table.add_column("up", justify="right", no_wrap=True)
-    table.add_column("restarts", justify="right")
-    table.add_column("", overflow="ellipsis", no_wrap=True, style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
+    table.add_column("process", no_wrap=True, min_width=_NAME_WIDTH)
+    table.add_column("state", no_wrap=True, min_width=_STATE_WIDTH)
+    table.add_column("pid", justify="right", min_width=_PID_WIDTH)
+    table.add_column("up", justify="right", no_wrap=True, min_width=_AGE_WIDTH)
+    table.add_column("restarts", justify="right", min_width=len("restarts"))
+    table.add_column("", overflow="ellipsis", no_wrap=True, style="dim", ratio=1)
     for unit in supervisor.units.values():
-        lived = age(time.monotonic() - unit.since) if unit.pid else ""
         table.add_row(
             unit.name,
             Text(unit.state, _STYLES[unit.state]),
             str(unit.pid or ""),
-            lived,
+            age(time.monotonic() - unit.since) if unit.pid else "",
             Text(str(unit.restarts), "bold red" if unit.restarts else "dim"),
             unit.detail,
         )
     return table
 
 
-def _endpoints(supervisor: Supervisor) -> Table:
+def _endpoints(supervisor: Supervisor) -> Padding:
     plan = supervisor.plan
-    table = Table(box=None, show_header=False, padding=(1, 2, 0, 0))
-    rows = {name: plan.url(name) for name in ("intake", "lookup") if name in plan.ports}
-    rows |= {
-        "kafka": f"127.0.0.1:{plan.ports['kafka']}",
-        "all of it, and the API key": str(plan.data / "endpoints.json"),
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-        table.padding = (0, 2, 0, 0)
-    return table
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(min_width=_NAME_WIDTH)
+    for name in ("intake", "lookup"):
+        if name in plan.ports:
+            table.add_row(name, plan.url(name))
+    table.add_row("kafka", f"{HOST}:{plan.ports['kafka']}")
+    table.add_row("API key and all", str(plan.data / endpoints.FILE))
+    return Padding(table, (1, 0, 0, 0))
 
 
 def _alignment(aligned: Mapping[str, str]) -> Table:

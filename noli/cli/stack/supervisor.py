@@ -18,7 +18,7 @@ from noli.cli.stack.files import last_lines
 from noli.cli.stack.plan import Plan
 from noli.cli.stack.program import Program
 from noli.cli.stack.published import Published
-from noli.cli.stack.unit import State, Unit
+from noli.cli.stack.unit import Probe, State, Unit
 from noli.cli.stack.workers import Shared, command
 from noli.runtime.settings import Settings
 
@@ -37,6 +37,7 @@ class Supervisor:
         self.units: dict[str, Unit] = {}
         self.started = time.monotonic()
         self.serving = False
+        self.stopping = False
         self._report = report
         self._news = asyncio.Event()
         self._lives: dict[str, asyncio.Task[None]] = {}
@@ -68,33 +69,30 @@ class Supervisor:
         node, store = await asyncio.gather(self._kafka(), self._registry())
         settings = Settings(kafka=node.bootstrap, registry=store.url, instance="noli-up")
         done = await asyncio.to_thread(contracts.apply, settings)
-        self._report(
-            f"topics and schemas: {done.pending} applied"
-            if done.pending
-            else "topics and schemas: in order"
-        )
+        changes = f"{done.pending} applied" if done.pending else "in order"
+        self._report(f"topics and schemas: {changes}")
         self._start_workers(node, store)
         await asyncio.gather(*self._lives.values())  # for ever, or until one is broken
 
     async def _kafka(self) -> kafka.Kafka:
         plan = self.plan
+        unit = self._unit("kafka")
         pair = plan.ports["kafka"], plan.ports["controller"]
+        unit.to(State.STARTING, "formatting its storage")
         node = await asyncio.to_thread(
-            kafka.prepare, plan.data / "kafka", pair, plan.jars, plan.java, plan.log("kafka")
+            kafka.prepare, plan.data / "kafka", pair, plan.jars, plan.java, unit.log
         )
-        self._add(Unit("kafka", probes.broker(node), node.program.log, node.program))
-        await self._first_ready("kafka", kafka.START_SECONDS)
+        self._begin(unit, node.program, probes.broker(node))
+        await self._first_ready(unit, kafka.START_SECONDS)
         return node
 
     async def _registry(self) -> registry.Registry:
         plan = self.plan
+        unit = self._unit("registry")
         pair = plan.ports["registry"], plan.ports["management"]
-        store = registry.prepare(
-            plan.data / "registry", pair, plan.jars, plan.java, plan.log("registry")
-        )
-        probe = probes.store(self._client, store, lambda: self.units["registry"].pid or 0)
-        self._add(Unit("registry", probe, store.program.log, store.program))
-        await self._first_ready("registry", registry.START_SECONDS)
+        store = registry.prepare(plan.data / "registry", pair, plan.jars, plan.java, unit.log)
+        self._begin(unit, store.program, probes.store(self._client, store, lambda: unit.pid))
+        await self._first_ready(unit, registry.START_SECONDS)
         return store
 
     def _start_workers(self, node: kafka.Kafka, store: registry.Registry) -> None:
@@ -108,22 +106,23 @@ class Supervisor:
             plan.data / credentials.KEYS_FILE,
         )
         for worker in plan.workers:
+            unit = self._unit(worker.name)
             env = shared.environment(worker, plan.ports[worker.name])
-            log = plan.log(worker.name)
-            probe = probes.worker(self._client, plan.url(worker.name))
-            program = Program(worker.name, command(worker), log, env)
-            self._add(Unit(worker.name, probe, log, program))
+            program = Program(worker.name, command(worker), unit.log, env)
+            self._begin(unit, program, probes.worker(self._client, plan.url(worker.name)))
         self.serving = True
         self._published.serve(node.bootstrap, store.url)
 
-    def _add(self, unit: Unit) -> None:
-        unit.changed = self._changed
-        self.units[unit.name] = unit
+    def _unit(self, name: str) -> Unit:
+        self.units[name] = Unit(name, self.plan.log(name), changed=self._changed)
+        return self.units[name]
+
+    def _begin(self, unit: Unit, program: Program, probe: Probe) -> None:
+        unit.program, unit.probe = program, probe
         self._lives[unit.name] = asyncio.create_task(unit.live(), name=unit.name)
 
-    async def _first_ready(self, name: str, patience_seconds: float) -> None:
-        """Wait for the first readiness of `name`. One that cannot start will not by repetition."""
-        unit = self.units[name]
+    async def _first_ready(self, unit: Unit, patience_seconds: float) -> None:
+        """Wait for the first readiness. What cannot start will not by being started again."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_seconds):
                 while unit.state is not State.READY and not unit.restarts:
@@ -132,7 +131,7 @@ class Supervisor:
         if unit.state is not State.READY:
             why = unit.detail or f"not ready after {patience_seconds:.0f} s"
             raise ProblemError(
-                f"{name} does not start: {why}",
+                f"{unit.name} does not start: {why}",
                 f"the whole log is {unit.log}; `noli doctor` looks at memory, disk and Java",
                 last_lines(unit.log),
             )
@@ -149,6 +148,7 @@ class Supervisor:
 
     async def _shut_down(self) -> None:
         """Workers first, so that their last words reach the log; then what they stand on."""
+        self.stopping = True
         for life in self._lives.values():
             life.cancel()
         await asyncio.gather(*self._lives.values(), return_exceptions=True)

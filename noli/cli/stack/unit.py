@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from noli.cli.stack.backoff import Backoff
+from noli.cli.stack.files import last_lines
 from noli.cli.stack.program import Program, Running, launch
 
 #: Readiness has no notification: asked often until green, then as often as a person looks.
@@ -38,9 +39,9 @@ class Unit:
     """A process of the stack. `changed` is called on the loop after every change of its fields."""
 
     name: str
-    probe: Probe
     log: Path
     program: Program | None = None
+    probe: Probe | None = None
     state: State = State.STOPPED
     detail: str = ""
     pid: int | None = None
@@ -67,7 +68,8 @@ class Unit:
             self.pid = None
             self.restarts += 1
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            self.to(State.WAITING, f"ended by {how}; again in {delay:.1f} s")
+            again = f"again in {delay:.1f} s" if delay else "again at once"
+            self.to(State.WAITING, f"{how}, {again}{self._last_words(code)}")
             await asyncio.sleep(delay)
 
     async def once(self) -> int:
@@ -101,7 +103,12 @@ class Unit:
         self.to(State.STARTING)
         return ended
 
+    def _last_words(self, code: int) -> str:
+        """What a process that failed by itself said last; one that was killed said nothing."""
+        return f": {last_lines(self.log, 1)}" if code > 0 else ""
+
     async def _watch(self) -> None:
+        assert self.probe is not None  # noqa: S101 - set with the program
         green = False
         while True:
             ready, why = await self.probe()
