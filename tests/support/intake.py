@@ -41,10 +41,12 @@ class Memory:
         self.sends = 0
         self.failure: NotDurable | None = None
         self.gate: asyncio.Event | None = None
+        self.asked = asyncio.Event()
 
     async def send_many(self, records: Sequence[Outgoing]) -> list[Placed]:
         """Places with offsets that count up over the sink's life."""
         self.sends += 1
+        self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
@@ -101,6 +103,9 @@ class Service:
         )
 
 
+#: Takes a member out of an event's data.
+ABSENT: Final = "(absent)"
+
 _ids: Iterator[int] = itertools.count(1)
 
 
@@ -114,7 +119,7 @@ def event(kind: str = "objection.raised", *, phone: str = "+393331234567", **ove
         "source": "/test",
         "type": f"noli.{kind}.v1",
         "time": "2026-11-22T10:00:00Z",
-        "data": {name: value for name, value in data.items() if value is not None},
+        "data": {name: value for name, value in data.items() if value != ABSENT},
     } | over
 
 

@@ -14,7 +14,7 @@ from noli.intake.limiter import Limiter
 from noli.intake.recent import Appended, Mark, Recent
 from noli.intake.routing import CONTROL, GRANTS, OBJECTIONS, PARTIES, Router
 from noli.runtime.problem import Problem
-from tests.support.intake import CONTROL_PARTITIONS, PEPPER, consent, event
+from tests.support.intake import ABSENT, CONTROL_PARTITIONS, PEPPER, consent, event
 
 DENIALS = (
     event(),
@@ -51,7 +51,7 @@ def test_everything_else_of_a_contact_takes_the_grants_lane(raw: dict[str, objec
 
 def test_a_fact_of_a_person_is_keyed_by_the_person() -> None:
     """An objection of a party without a contact goes to the parties, keyed by its text."""
-    fact = events.parse(event(data={"contact": None, "party": "crm:42"}), 0)
+    fact = events.parse(event(data={"contact": ABSENT, "party": "crm:42"}), 0)
     [record] = Router(PEPPER, CONTROL_PARTITIONS).records(fact, b"v")
     assert (record.topic, record.key) == (PARTIES, b"crm:42")
 
@@ -76,7 +76,7 @@ def test_a_denial_of_party_and_contact_reaches_both() -> None:
 
 def test_a_revoked_source_goes_to_every_partition() -> None:
     """One copy per partition of the control topic, none keyed."""
-    raw = event("source.revoked", data={"contact": None, "source_id": "list-9"})
+    raw = event("source.revoked", data={"contact": ABSENT, "source_id": "list-9"})
     records = list(Router(PEPPER, CONTROL_PARTITIONS).records(events.parse(raw, 0), b"v"))
     assert [(record.topic, record.partition, record.key) for record in records] == [
         (CONTROL, partition, None) for partition in range(CONTROL_PARTITIONS)
