@@ -25,7 +25,7 @@ _EMAIL: Final = re.compile(
 )
 
 
-class Unreadable(Exception):  # noqa: N818 - the word says it
+class Unreadable(Exception):
     """A contact that cannot be normalised. `field` and `remedy` never hold the value."""
 
     def __init__(self, field: str, remedy: str) -> None:
@@ -35,7 +35,7 @@ class Unreadable(Exception):  # noqa: N818 - the word says it
 
 
 class Contact(NamedTuple):
-    """A contact point: kind and normalised value. Its repr is redacted."""
+    """A contact point: kind and normalised value. Its repr, which is its str too, is redacted."""
 
     kind: Kind
     value: str
@@ -43,8 +43,6 @@ class Contact(NamedTuple):
     def __repr__(self) -> str:
         """Kind only."""
         return f"Contact({self.kind}, …)"
-
-    __str__ = __repr__
 
 
 def normalise(kind: str, value: object) -> Contact:

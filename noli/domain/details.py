@@ -14,6 +14,10 @@ OBJECTED_BY_DEFAULT: Final = sum(
     channel.PURPOSE_BIT[p]
     for p in (Purpose.MARKETING, Purpose.PROFILING, Purpose.THIRD_PARTY_DISCLOSURE)
 )
+_VIAS: Final = frozenset(facts.Via)
+_INTERESTS: Final = frozenset(facts.InterestReason)
+_SOURCE_KINDS: Final = frozenset(facts.SourceKind)
+_SUBJECTS: Final = frozenset(facts.SubjectType)
 
 
 def evidence(data: Data) -> Mapping[str, Any]:
@@ -63,11 +67,10 @@ def _withdrawn(data: Data) -> facts.ConsentWithdrawn:
 
 def _objection(data: Data) -> facts.ObjectionRaised:
     via = data.get("via")
-    known = isinstance(via, str) and via in set(facts.Via)
     return facts.ObjectionRaised(
         _purposes(data, OBJECTED_BY_DEFAULT),
         _channels(data),
-        facts.Via(via) if known else facts.Via.UNKNOWN,
+        facts.Via(via) if isinstance(via, str) and via in _VIAS else facts.Via.UNKNOWN,
     )
 
 
@@ -82,9 +85,8 @@ def _soft_opt_in(data: Data) -> facts.SoftOptInRecorded:
 
 def _interest(data: Data) -> facts.InterestRecorded:
     reason = reading.text(data, "reason")
-    known = reason in set(facts.InterestReason)
     return facts.InterestRecorded(
-        facts.InterestReason(reason) if known else facts.InterestReason.UNKNOWN,
+        facts.InterestReason(reason) if reason in _INTERESTS else facts.InterestReason.UNKNOWN,
         reading.granted_channels(data),
         reading.flag(data, "informed"),
     )
@@ -95,11 +97,9 @@ def _collected(data: Data) -> facts.ContactCollected:
     kind = reading.text(data, "source_kind")
     subject = reading.optional_text(data, "subject_type")
     return facts.ContactCollected(
-        facts.SourceKind(kind) if kind in set(facts.SourceKind) else facts.SourceKind.UNKNOWN,
+        facts.SourceKind(kind) if kind in _SOURCE_KINDS else facts.SourceKind.UNKNOWN,
         reading.optional_text(data, "proof"),
-        facts.SubjectType(subject)
-        if subject in set(facts.SubjectType)
-        else facts.SubjectType.UNKNOWN,
+        facts.SubjectType(subject) if subject in _SUBJECTS else facts.SubjectType.UNKNOWN,
     )
 
 
@@ -132,7 +132,9 @@ def _call(
 ) -> Callable[[Data], facts.Detail]:
     def read(data: Data) -> facts.Detail:
         campaign, noise, answered = (
-            data.get("campaign"), data.get("comfort_noise"), data.get("answered_at")
+            data.get("campaign"),
+            data.get("comfort_noise"),
+            data.get("answered_at"),
         )
         try:
             answered_at = times.parse(answered) if isinstance(answered, str) else None

@@ -31,10 +31,10 @@ _NO_CONTACT: Final = ("noli.source.revoked.v1",)
 _LINKS: Final = ("noli.party.linked.v1", "noli.party.unlinked.v1")
 _FIELD: Final = {"contact.value": "data.contact.value", "contact.kind": "data.contact.kind"}
 
-__all__ = ["Quarantine", "Refused", "fact_id", "parse"]
+__all__ = ["Quarantine", "Refused", "as_received", "fact_id", "parse"]
 
 
-class Quarantine(Exception):  # noqa: N818 - the word says it
+class Quarantine(Exception):
     """A denial whose contact cannot be read: it is kept for a human, who is alarmed.
 
     `fact` is a `Quarantined` fact on the contact as received (in no repr, no message), to deny it
@@ -80,7 +80,9 @@ def parse(raw: Mapping[str, Any], accepted: int) -> Fact:
     provenance = _loose(data, "source_id", denying=denying)
     proof = _evidence_ref(data, denying=denying)
     identity = fact_id(raw)
-    party = _party(data, kind)
+    party = _party(data, kind, denying=denying)
+    if party is not None and data.get("contact") is not None and not (denying or kind in _LINKS):
+        party = None  # a grant that names both is the contact's alone
     try:
         contact = _contact(data, kind, party)
     except Unreadable as error:
@@ -89,13 +91,33 @@ def parse(raw: Mapping[str, Any], accepted: int) -> Fact:
             raise Refused(field, error.remedy) from None
         held = facts.Quarantined(field)
         fact = Fact(
-            identity, source, name, time, accepted, controller, _as_received(data), party, brands,
-            provenance, proof, held,
+            identity,
+            source,
+            name,
+            time,
+            accepted,
+            controller,
+            as_received(data),
+            party,
+            brands,
+            provenance,
+            proof,
+            held,
         )
         raise Quarantine(field, error.remedy, fact) from None
     return Fact(
-        identity, source, name, time, accepted, controller, contact, party, brands, provenance,
-        proof, detail,
+        identity,
+        source,
+        name,
+        time,
+        accepted,
+        controller,
+        contact,
+        party,
+        brands,
+        provenance,
+        proof,
+        detail,
     )
 
 
@@ -162,11 +184,13 @@ def _evidence_ref(data: Data, *, denying: bool) -> str | None:
         raise
 
 
-def _party(data: Data, kind: str) -> str | None:
+def _party(data: Data, kind: str, *, denying: bool) -> str | None:
     party = data.get("party")
     if party is None and kind not in _LINKS:
         return None
     if not isinstance(party, str) or ":" not in party or len(party) > reading.TEXT_MAX:
+        if denying and data.get("contact") is not None:
+            return None  # the contact alone is denied
         raise Refused("data.party", "give it as <namespace>:<id>")
     return party
 
@@ -182,7 +206,8 @@ def _contact(data: Data, kind: str, party: str | None) -> Contact | None:
     return contacts.normalise(str(found.get("kind")), found.get("value"))
 
 
-def _as_received(data: Data) -> Contact:
+def as_received(data: Data) -> Contact:
+    """The contact of a quarantine fact: not normalised, of kind `email` where that is unreadable."""
     found = data["contact"]
     if not isinstance(found, Mapping):
         return Contact(Kind.EMAIL, str(found))

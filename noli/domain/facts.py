@@ -290,7 +290,7 @@ class Fact:
     @property
     def effective(self) -> int:
         """Evidence time: nothing takes effect from the future."""
-        return self.time if self.time < self.accepted else self.accepted
+        return min(self.accepted, self.time)
 
     @property
     def denies(self) -> bool:

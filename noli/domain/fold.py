@@ -11,7 +11,7 @@ from functools import reduce
 from typing import Any, Final
 
 from noli.domain import channel, facts, joins, seen
-from noli.domain.channel import Kind, Purpose
+from noli.domain.channel import Purpose
 from noli.domain.facts import Fact, Register, SourceKind
 from noli.domain.state import EMPTY, Basis, Denial, Denied, Flag, Grant, Latest, Mark, State
 
@@ -45,9 +45,7 @@ def fold(state: State | None, fact: Fact) -> State:
     elif not isinstance(fact.detail, facts.Quarantined):
         raise ValueError("fold: a fact without a contact belongs to no state")
     after = step(state, fact, fact.detail)
-    known, forgotten = seen.cut(
-        seen.add(state.seen, fact.accepted, fact.fact_id), state.forgotten
-    )
+    known, forgotten = seen.cut(seen.add(state.seen, fact.accepted, fact.fact_id), state.forgotten)
     after = after._replace(seen=known, forgotten=forgotten)
     return joins.without_erased(after) if gone or after.denials else after
 
@@ -118,7 +116,11 @@ def _consent(state: State, fact: Fact, detail: facts.ConsentGiven) -> State:
     mask = channel.grid(named & reach, channel.PURPOSE_BIT[detail.purpose])
     if not mask and not flags:
         return state
-    if detail.preticked or detail.required_for_contract or {*detail.box_purposes} - {detail.purpose}:
+    if (
+        detail.preticked
+        or detail.required_for_contract
+        or {*detail.box_purposes} - {detail.purpose}
+    ):
         flags |= Flag.NOT_FREE
     if not fact.evidence_ref:
         flags |= Flag.UNPROVEN
@@ -129,14 +131,15 @@ def _consent(state: State, fact: Fact, detail: facts.ConsentGiven) -> State:
     if time <= state.forgotten:
         accepted = time  # may be the replay of a forgotten fact: it lifts nothing accepted since
     return _grant(
-        state, fact, Grant(Basis.CONSENT, mask, "", fact.source_id or "", ref, flags, time, accepted)
+        state,
+        fact,
+        Grant(Basis.CONSENT, mask, "", fact.source_id or "", ref, flags, time, accepted),
     )
 
 
 def _soft_opt_in(state: State, fact: Fact, detail: facts.SoftOptInRecorded) -> State:
     mask = channel.grid(
-        channel.reach(state.kind)
-        & (channel.CHANNEL_BIT["email"] | channel.CHANNEL_BIT["post"]),
+        channel.reach(state.kind) & (channel.CHANNEL_BIT["email"] | channel.CHANNEL_BIT["post"]),
         _MARKETING,
     )
     valid = detail.sale_id and detail.informed and detail.objection_offered and detail.categories
@@ -146,7 +149,14 @@ def _soft_opt_in(state: State, fact: Fact, detail: facts.SoftOptInRecorded) -> S
             state,
             fact,
             Grant(
-                Basis.SOFT_OPT_IN, mask, "", fact.source_id or "", category, flags, fact.effective, 0
+                Basis.SOFT_OPT_IN,
+                mask,
+                "",
+                fact.source_id or "",
+                category,
+                flags,
+                fact.effective,
+                0,
             ),
         )
     return state
@@ -155,9 +165,7 @@ def _soft_opt_in(state: State, fact: Fact, detail: facts.SoftOptInRecorded) -> S
 def _interest(state: State, fact: Fact, detail: facts.InterestRecorded) -> State:
     reach = channel.reach(state.kind) & detail.channels
     mask = channel.grid(reach, _RELATIONSHIP) | channel.grid(reach & channel.PERSONAL, _MARKETING)
-    valid = (
-        detail.reason != facts.InterestReason.UNKNOWN and detail.informed and fact.evidence_ref
-    )
+    valid = detail.reason != facts.InterestReason.UNKNOWN and detail.informed and fact.evidence_ref
     return _grant(
         state,
         fact,

@@ -15,7 +15,7 @@ TEXT_MAX: Final = 500
 LIST_MAX: Final = 100
 
 
-class Refused(Exception):  # noqa: N818 - the word says it
+class Refused(Exception):
     """An event that is not taken: nothing is stored. Names the field and the remedy, no values."""
 
     def __init__(self, field: str, remedy: str) -> None:

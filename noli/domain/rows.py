@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from noli.domain import channel
 from noli.domain.channel import Channel, Purpose
@@ -43,6 +44,7 @@ class Row:
 # What is true of every pair of a part: (field of Row, value), in the order of the row's values.
 _Tag = tuple[str, Any]
 _Part = tuple[int, tuple[_Tag, ...]]
+_K = TypeVar("_K")
 
 
 class _Coming(NamedTuple):
@@ -89,7 +91,7 @@ def _coming(
     return found, first
 
 
-def _union(masks: dict[Basis, int] | dict[str, int]) -> int:
+def _union(masks: Mapping[Any, int]) -> int:
     union = 0
     for mask in masks.values():
         union |= mask
@@ -99,10 +101,16 @@ def _union(masks: dict[Basis, int] | dict[str, int]) -> int:
 def _differs(one: Outcome, other: Outcome) -> int:
     """Pairs for which two outcomes are not the same."""
     mask = (one.guarded ^ other.guarded) & (_union(one.allowed) | _union(other.allowed))
-    for before, after in zip(one[:3], other[:3], strict=True):
-        if before != after:
-            for key in before.keys() | after.keys():
-                mask |= before.get(key, 0) ^ after.get(key, 0)
+    mask |= _changed(one.allowed, other.allowed)
+    mask |= _changed(one.products, other.products)
+    return mask | _changed(one.reasons, other.reasons)
+
+
+def _changed(before: Mapping[_K, int], after: Mapping[_K, int]) -> int:
+    mask = 0
+    if before != after:
+        for key in before.keys() | after.keys():
+            mask |= before.get(key, 0) ^ after.get(key, 0)
     return mask
 
 

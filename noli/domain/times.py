@@ -16,6 +16,8 @@ _FORM: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+_EARLIEST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MS
+_LATEST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 _LEAP: Final = "60"
 
 
@@ -37,8 +39,7 @@ def parse(text: str) -> int:
 
 
 def text(ms: int) -> str:
-    """RFC 3339 in UTC, with milliseconds only where there are any."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    form = "%Y-%m-%dT%H:%M:%S"
-    fraction = f".{ms % SECOND:03d}" if ms % SECOND else ""
-    return f"{moment:{form}}{fraction}Z"
+    """RFC 3339 in UTC, with milliseconds only where there are any; at most the years 1 to 9999."""
+    moment = _EPOCH + timedelta(milliseconds=min(max(ms, _EARLIEST), _LATEST))
+    precision = "milliseconds" if ms % SECOND else "seconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"

@@ -68,7 +68,9 @@ def verdicts(state: State, policy: Policy, at: int) -> tuple[list[Row], int | No
 def answer(state: State | None, policy: Policy, query: Query, at: int) -> Verdict:
     """The answer to one question at a moment: of the same rows that are stored."""
     if state is None:
-        return Verdict(allowed=False, basis=None, reasons=(Reason.NO_BASIS,), conditions=(), until=None)
+        return Verdict(
+            allowed=False, basis=None, reasons=(Reason.NO_BASIS,), conditions=(), until=None
+        )
     rows, _ = shapes.rows(state, policy, query.brand or EVERY_BRAND, at)
     return answer_from(rows, state.kind, query, at)
 
@@ -100,8 +102,11 @@ def _of_row(row: Row, query: Query, at: int) -> Verdict:
         return Verdict(row.allowed, row.basis, row.reasons, row.conditions, row.until)
     if query.product in row.products:
         return Verdict(
-            allowed=True, basis=NAME_OF_BASIS[Basis.SOFT_OPT_IN], reasons=(),
-            conditions=row.conditions, until=row.until,
+            allowed=True,
+            basis=NAME_OF_BASIS[Basis.SOFT_OPT_IN],
+            reasons=(),
+            conditions=row.conditions,
+            until=row.until,
         )
     if query.product is None:
         return Verdict(

@@ -57,7 +57,17 @@ def intent_to_fact(record: Mapping[str, Any]) -> Fact:
 def quarantine_fact(fact_id: bytes, at: int, reason: str) -> Fact:
     """Denies everything to whoever an unreadable record was about; `at` in ms."""
     return Fact(
-        fact_id, "", "", at, at, "", None, None, (EVERY_BRAND,), None, None,
+        fact_id,
+        "",
+        "",
+        at,
+        at,
+        "",
+        None,
+        None,
+        (EVERY_BRAND,),
+        None,
+        None,
         facts.Quarantined(reason),
     )
 

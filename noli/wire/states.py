@@ -48,9 +48,7 @@ def state_to_record(state: State, epoch: int, version: int) -> dict[str, Any]:
             }
             for basis, mask, brand, source, ref, flags, time, taken in state.grants
         ],
-        "marks": [
-            {"what": _LATEST[what], "key": key, "at": at} for what, key, at in state.marks
-        ],
+        "marks": [{"what": _LATEST[what], "key": key, "at": at} for what, key, at in state.marks],
         "seen": state.seen,
         "forgotten": state.forgotten,
     }
@@ -64,10 +62,12 @@ def record_to_state(record: Mapping[str, Any]) -> tuple[State, int]:
         record["controller"],
         kind,
         Contact(kind, value) if kind and value is not None else None,
-        tuple([
-            Denial(_DENIED_OF[d["kind"]], d["brand"], d["pairs"], d["time"], d["accepted"])
-            for d in record["denials"]
-        ]),
+        tuple(
+            [
+                Denial(_DENIED_OF[d["kind"]], d["brand"], d["pairs"], d["time"], d["accepted"])
+                for d in record["denials"]
+            ]
+        ),
         tuple([_grant(g) for g in record["grants"]]),
         tuple([Mark(_LATEST_OF[m["what"]], m["key"], m["at"]) for m in record["marks"]]),
         record["seen"],
@@ -87,6 +87,12 @@ def _grant(g: Mapping[str, Any]) -> Grant:
     if flags & ~_KNOWN_FLAGS:
         flags |= Flag.INVALID | Flag.NOT_FREE  # what a newer writer knows against it
     return Grant(
-        _BASIS_OF[g["basis"]], g["pairs"], g["brand"], g["source"], g["ref"], flags, g["time"],
+        _BASIS_OF[g["basis"]],
+        g["pairs"],
+        g["brand"],
+        g["source"],
+        g["ref"],
+        flags,
+        g["time"],
         g["accepted"],
     )

@@ -36,8 +36,23 @@ class Case:
     """Masks that the rules add to. `at` in ms; `changes` are (first moment, `until` shown)."""
 
     __slots__ = (
-        "applicable", "at", "brand", "changes", "consented", "denied", "granted", "kind", "latest",
-        "lifts", "policy", "products", "reasons", "recorded", "stale", "state", "unlawful",
+        "applicable",
+        "at",
+        "brand",
+        "changes",
+        "consented",
+        "denied",
+        "granted",
+        "kind",
+        "latest",
+        "lifts",
+        "policy",
+        "products",
+        "reasons",
+        "recorded",
+        "stale",
+        "state",
+        "unlawful",
     )
 
     def __init__(self, state: State, policy: Policy, brand: str, at: int) -> None:

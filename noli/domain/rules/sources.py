@@ -18,12 +18,8 @@ def find_unlawful(case: Case) -> None:
         controller = case.state.controller
         for source in {g.source for g in grants if g.source}:
             accepted = revoked.get((controller, source))
-            if accepted is None:
-                continue
-            if accepted <= case.at:
+            if accepted is not None and accepted <= case.at:
                 unlawful.add(source)
-            else:
-                case.change(accepted)
     if unlawful:
         case.unlawful = frozenset(unlawful)
 
