@@ -1,0 +1,132 @@
+"""The intake's OpenAPI document says what the service does: routes, types, answers."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import pytest
+from jsonschema import Draft202012Validator
+
+from noli.domain import details
+from noli.intake.links import Link
+from noli.runtime.kafka import NotDurable
+from tests.support.intake import Memory, Service, consent, event
+
+DOCUMENT: Final[dict[str, Any]] = json.loads(
+    resources.files("noli.intake").joinpath("openapi.json").read_text("utf-8")
+)
+
+
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    """What a reference of the document points at."""
+    while "$ref" in node:
+        found: Any = DOCUMENT
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        node = found
+    return node
+
+
+def check_described(method: str, path: str, answer: httpx2.Response) -> None:
+    """Fail unless the document has that status and media type, and its schema fits the body."""
+    operation = DOCUMENT["paths"][path][method]
+    assert str(answer.status_code) in operation["responses"], answer.status_code
+    described = resolved(operation["responses"][str(answer.status_code)])
+    media = answer.headers["content-type"].split(";")[0]
+    assert media in described["content"]
+    schema = described["content"][media].get("schema")
+    if schema is not None:
+        whole = {**schema, "components": DOCUMENT["components"]}
+        Draft202012Validator(whole).validate(answer.json())
+    for header in described.get("headers", {}):
+        assert header in answer.headers
+
+
+def test_every_schema_is_a_schema_and_every_reference_leads_somewhere() -> None:
+    """The document is sound in itself."""
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+    def walk(node: object) -> None:
+        if isinstance(node, dict):
+            assert resolved(node) is not None
+            for child in node.values():
+                walk(child)
+        elif isinstance(node, list):
+            for child in node:
+                walk(child)
+
+    walk(DOCUMENT)
+
+
+def test_every_event_type_is_described_and_no_other() -> None:
+    """The enumeration of types is the domain's table."""
+    described = DOCUMENT["components"]["schemas"]["Event"]["properties"]["type"]["enum"]
+    assert set(described) == set(details.READERS)
+
+
+async def test_every_path_is_served(tmp_path: Path) -> None:
+    """Each described operation exists (anything but 404 and 405, or 404 by its own rule)."""
+    service = Service(tmp_path, Memory())
+    for path, item in DOCUMENT["paths"].items():
+        for method in set(item) & {"get", "post"}:
+            url = path.replace("{token}", service.links.mint(Link("acme", "email", "a@b.it", 0)))
+            answer = await service.client.request(method, url)
+            assert answer.status_code not in {404, 405}, (method, path)
+            check_described(method, path, answer)
+
+
+@pytest.mark.parametrize(
+    "content, status",
+    [
+        (event(), 202),
+        ([event(), consent(), event(phone="?")], 202),
+        ([consent(data={"purpose": "*"}), event()], 422),
+        (b"{", 400),
+        (b" " * 1_000_001, 413),
+    ],
+)
+async def test_answers_to_events_are_as_described(
+    tmp_path: Path, content: object, status: int
+) -> None:
+    """Status, media type and body of what the service really answers fit the document."""
+    answer = await Service(tmp_path, Memory()).post(content)
+    assert answer.status_code == status
+    check_described("post", "/v1/events", answer)
+
+
+async def test_doubts_and_limits_are_as_described(tmp_path: Path) -> None:
+    """401, 403, 415, 429 and 503 are in the document too."""
+    sink = Memory()
+    service = Service(tmp_path, sink, events_per_s=1)
+    sink.failure = NotDurable("_MSG_TIMED_OUT", indeterminate=True)
+    read_only = f"Bearer {service.keys['decisions:read']}"
+    answers = [
+        await service.post(event(), Authorization="Bearer noli_unknown"),
+        await service.post(event(), Authorization=read_only),
+        await service.post(event(), Content_Type="text/plain"),
+        await service.post(event()),
+        await service.post([event() for _ in range(9)]),
+        await service.post([event() for _ in range(9)]),
+    ]
+    assert [answer.status_code for answer in answers] == [401, 403, 415, 503, 429, 429]
+    for answer in answers:
+        check_described("post", "/v1/events", answer)
+
+
+async def test_one_click_answers_are_as_described(tmp_path: Path) -> None:
+    """Machine and person, known and unknown link, log there and not there."""
+    sink = Memory()
+    service = Service(tmp_path, sink)
+    url = f"/u/{service.links.mint(Link('acme', 'email', 'a@b.it', 0))}"
+    for headers in ({}, {"Accept": "text/html"}):
+        answer = await service.client.post(url, headers=headers)
+        check_described("post", "/u/{token}", answer)
+    check_described("post", "/u/{token}", await service.client.post("/u/x"))
+    check_described("get", "/u/{token}", await service.client.get("/u/x"))
+    sink.failure = NotDurable("_MSG_TIMED_OUT", indeterminate=True)
+    check_described("post", "/u/{token}", await service.client.post(url))
