@@ -11,7 +11,7 @@ import io
 import json
 import struct
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -63,6 +63,19 @@ def parsed(record: str) -> Any:  # noqa: ANN401 - fastavro's parsed schema has n
     return fastavro.parse_schema(json.loads(schema_text(record)))
 
 
+@cache
+def split(record: str) -> tuple[Any, Any]:
+    """The schema of a record without its last field, which is an array, and that of its items."""
+    schema = json.loads(schema_text(record))
+    items = schema["fields"].pop()["type"]["items"]
+    named: dict[str, Any] = {}  # the items may use types named in the head
+    head = fastavro.parse_schema(schema, named_schemas=named)
+    return head, fastavro.parse_schema({**items, "namespace": "noli"}, named_schemas=named)
+
+
+_END_OF_ARRAY: Final = b"\x00"
+
+
 class Codec:
     """Encodes and decodes contract records.
 
@@ -85,6 +98,27 @@ class Codec:
         fastavro.schemaless_writer(out, self._schemas[record], datum)
         return out.getvalue()
 
+    def encode_items(self, record: str, head: Mapping[str, Any], items: Sequence[bytes]) -> bytes:
+        """Wire bytes of a record whose last field is an array, its items encoded beforehand.
+
+        Avro lays a record out as its fields one after the other and an array as a count, the items
+        and a zero, so parts that recur need encoding once (`encode_item`).
+        """
+        out = io.BytesIO()
+        out.write(self._headers[record])
+        fastavro.schemaless_writer(out, split(record)[0], head)
+        if items:
+            fastavro.schemaless_writer(out, "long", len(items))
+            out.writelines(items)
+        out.write(_END_OF_ARRAY)
+        return out.getvalue()
+
+    def encode_item(self, record: str, item: Mapping[str, Any]) -> bytes:
+        """One item of the array that is the last field of `record`, without any header."""
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, split(record)[1], item)
+        return out.getvalue()
+
     def decode(self, data: bytes | None) -> tuple[str, Datum]:
         """`(record name, datum)`; union branches come as `(name, dict)`.
 
@@ -100,7 +134,10 @@ class Codec:
         body.seek(HEADER.size)
         try:
             datum = fastavro.schemaless_reader(
-                body, writer, self._schemas.get(name, writer), return_record_name=True,
+                body,
+                writer,
+                self._schemas.get(name, writer),
+                return_record_name=True,
                 return_record_name_override=True,
             )
         except Exception as error:
@@ -125,7 +162,7 @@ _VARINT_BITS: Final = 7
 
 
 def leading_long(data: bytes) -> int:
-    """First field of a record whose schema begins with a `long` (the epoch), without decoding the rest."""
+    """First field of a record whose schema begins with a `long` (the epoch), undecoded else."""
     shift = result = 0
     for byte in data[HEADER.size :]:
         result |= (byte & (_VARINT_MORE - 1)) << shift

@@ -6,13 +6,14 @@ and purpose in a denial, none in a grant; a state that holds an unknown mark den
 
 from __future__ import annotations
 
-from noli.wire.decisions import decision_record, decision_rows
+from noli.wire.decisions import decision_head, decision_record, decision_row
 from noli.wire.intents import fact_to_intent, intent_to_fact, quarantine_fact
 from noli.wire.states import record_to_state, state_to_record
 
 __all__ = [
+    "decision_head",
     "decision_record",
-    "decision_rows",
+    "decision_row",
     "fact_to_intent",
     "intent_to_fact",
     "quarantine_fact",

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from noli.domain.state import State
 from noli.domain.verdict import Row
 
-#: Rows remembered by content, as in `noli.domain.rows`.
-_SHAPES: Final = 4096
 
-
-def decision_record(  # noqa: PLR0913 - the record's own fields, by keyword
+def decision_head(
     state: State,
-    rows: Iterable[Row],
     next_change: int | None,
     *,
     epoch: int,
@@ -23,7 +18,7 @@ def decision_record(  # noqa: PLR0913 - the record's own fields, by keyword
     accepted: int,
     decided: int,
 ) -> dict[str, Any]:
-    """The record; `accepted` is that of the fact behind it. All times in ms."""
+    """The record but its rows; `accepted` is that of the fact behind it. All times in ms."""
     contact = state.contact
     return {
         "epoch": epoch,
@@ -33,16 +28,21 @@ def decision_record(  # noqa: PLR0913 - the record's own fields, by keyword
         "accepted": accepted,
         "decided": decided,
         "next_change": next_change,
-        "rows": decision_rows(rows),
     }
 
 
-def decision_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The rows as the contract has them. Not to be changed by the caller: they are shared."""
-    return [_row(row) if row.until is None else _row_of(row) for row in rows]
+def decision_record(
+    state: State, rows: Iterable[Row], next_change: int | None, **head: int
+) -> dict[str, Any]:
+    """The whole record; `head` as `decision_head` takes it."""
+    return {
+        **decision_head(state, next_change, **head),
+        "rows": [decision_row(row) for row in rows],
+    }
 
 
-def _row_of(row: Row) -> dict[str, Any]:
+def decision_row(row: Row) -> dict[str, Any]:
+    """A row as the contract has it."""
     return {
         "channels": row.channels,
         "purposes": row.purposes,
@@ -55,6 +55,3 @@ def _row_of(row: Row) -> dict[str, Any]:
         "until": row.until,
         "lapse": row.lapse,
     }
-
-
-_row = lru_cache(_SHAPES)(_row_of)

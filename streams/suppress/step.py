@@ -23,11 +23,15 @@ from streams.topology import QUARANTINE, SUPPRESS
 if TYPE_CHECKING:
     from noli.domain.facts import Fact
     from noli.domain.state import State
+    from noli.domain.verdict import Row
     from noli.runtime.processor import Part, Record
     from schemas.codec import Codec
 
 #: Bytes of a contact token: pepper version and 128 bits of HMAC.
 TOKEN_SIZE: Final = 17
+
+#: Encoded rows kept; real states have a few hundred different ones, brands apart.
+_ROWS_KEPT: Final = 4096
 
 
 class Suppress:
@@ -36,6 +40,7 @@ class Suppress:
     def __init__(self, codec: Codec, policy: Policy) -> None:
         self._codec = codec
         self._policy = policy
+        self._rows: dict[Row, bytes] = {}
         self._log = get_logger()
 
     def process(self, record: Record, part: Part) -> None:
@@ -85,18 +90,27 @@ class Suppress:
         stored = self._codec.encode(
             "noli.ContactState", wire.state_to_record(state, part.epoch, version)
         )
-        decision = wire.decision_record(
+        head = wire.decision_head(
             state,
-            rows,
             next_change,
             epoch=part.epoch,
             version=version,
             accepted=accepted,
             decided=now,
         )
+        decision = self._codec.encode_items("noli.Decision", head, [self._row(r) for r in rows])
         part.save(key, stored)
-        part.emit(SUPPRESS.decisions, key, self._codec.encode("noli.Decision", decision))
+        part.emit(SUPPRESS.decisions, key, decision)
         part.memo[key] = (state, version)
+
+    def _row(self, row: Row) -> bytes:
+        """A row in the contract's bytes. Rows without a moment of their own recur: kept."""
+        known = self._rows.get(row)
+        if known is None:
+            known = self._codec.encode_item("noli.Decision", wire.decision_row(row))
+            if row.until is None and len(self._rows) < _ROWS_KEPT:
+                self._rows[row] = known
+        return known
 
     def _quarantine(self, record: Record, part: Part, error: Exception) -> Fact:
         """Keep the record whole for a human; the fact that denies its contact meanwhile."""
