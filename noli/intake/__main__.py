@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from noli.domain.token import Pepper
 from noli.intake.accept import Intake
 from noli.intake.links import Links
 from noli.intake.recent import Recent
@@ -14,6 +13,7 @@ from noli.intake.service import Parts, Reach, application
 from noli.runtime import broker, httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
 from noli.runtime.kafka import Acked
+from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
 from schemas.codec import Codec, topic_catalogue
 
@@ -23,13 +23,13 @@ _DELIVERY_TIMEOUT_MS = 5_000
 
 async def serve(config: settings.Settings, codec: Codec, keyring: Keyring) -> None:
     """Take events until SIGTERM or SIGINT."""
-    pepper = Pepper(config.pepper_version, bytes.fromhex(config.pepper.get_secret_value()))
-    router = Router(pepper, _partitions(CONTROL))
+    secret = pepper(config)
+    router = Router(secret, _partitions(CONTROL))
     listener = httpserver.bind(config.http_host, config.http_port)
     acked = Acked(config, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
     intake = Intake(acked, codec, router, Recent(config.intake_recent))
     reach = Reach(partial(broker.look, broker.admin(config)))
-    parts = Parts(intake, keyring, Links([pepper]), config.intake_events_per_s)
+    parts = Parts(intake, keyring, Links([secret]), config.intake_events_per_s)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(reach.watch())
         await httpserver.serve(application(parts, reach), listener)
