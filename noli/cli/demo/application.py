@@ -80,14 +80,12 @@ class Application:
             told = self._held.get(self._tokens.get(name, ""))
         return told is not None and told.allows((channel, purpose, "*"), clock.now_ms())
 
-    def allows_something(self, name: Name, purposes: tuple[str, ...]) -> bool:
-        """Whether it holds any allowance of that contact for these purposes."""
+    def allows_something(self, name: Name) -> bool:
+        """Whether it holds any allowance of that contact, whatever for."""
         with self._news:
             told = self._held.get(self._tokens.get(name, ""))
         now = clock.now_ms()
-        return told is not None and any(
-            told.allows(scope, now) for scope in told.allowed if scope[1] in purposes
-        )
+        return told is not None and any(told.allows(scope, now) for scope in told.allowed)
 
     def contacts(self) -> int:
         """How many contacts it knows."""
