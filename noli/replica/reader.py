@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
+from weakref import WeakSet
 
 import lmdb
 
@@ -24,6 +26,13 @@ _LOOK_EVERY_S: Final = 0.25
 
 #: Shapes kept compiled; beyond, they are read again. A deployment has a few hundred.
 _SHAPES: Final = 100_000
+
+
+class _Open(NamedTuple):
+    """An open generation and the file it was opened from."""
+
+    store: Store
+    identity: tuple[str, int]
 
 
 class Found(NamedTuple):
@@ -43,15 +52,8 @@ class Fetched(NamedTuple):
     items: list[Found | Damaged | None]
 
 
-class _Open(NamedTuple):
-    """An open generation and the file it was opened from."""
-
-    store: Store
-    identity: tuple[str, int]
-
-
 class Reader:
-    """Follows `copy/CURRENT`. Safe for threads; opens anew after a fork."""
+    """Follows `copy/CURRENT`. Safe for threads and forks."""
 
     def __init__(self, copy: Path, pepper_version: int, pepper_check: str) -> None:
         self._copy = copy
@@ -60,19 +62,23 @@ class Reader:
         self._open: _Open | None = None
         self._refusal = Refused("not looked at yet")
         self._look_at = 0.0
-        self._pid = os.getpid()
+        self._closed = False
         self._shapes: dict[int, Shape] = {}
         self._seen: tuple[int, int | None] = (-1, None)
+        _readers().add(self)
 
-    def fetch(self, tokens: Iterable[bytes]) -> Fetched:
+    def fetch(self, tokens: Sequence[bytes]) -> Fetched:
         """Entries of tokens, all as of one moment. Raises `Refused` where no copy can be used."""
         with self._lock:
-            store = self._store()
             try:
-                return self._fetch(store, tokens)
+                return self._fetch(self._store(), tokens)
             except lmdb.MapResizedError:
-                store.env.set_mapsize(0)  # the writer's size; no transaction of ours is open
-                return self._again(store, tokens)
+                # Adopt the writer's map size; no transaction of ours is open, we hold the lock.
+                self._store().env.set_mapsize(0)
+            except (lmdb.Error, Refused) as error:
+                raise self._shut(error) from error
+            try:
+                return self._fetch(self._store(), tokens)
             except (lmdb.Error, Refused) as error:
                 raise self._shut(error) from error
 
@@ -89,15 +95,19 @@ class Reader:
         """Let go of the copy; a later fetch is refused."""
         with self._lock:
             self._shut(Refused("closed"))
-            self._look_at = float("inf")
+            self._closed = True
 
-    def _again(self, store: Store, tokens: Iterable[bytes]) -> Fetched:
-        try:
-            return self._fetch(store, tokens)
-        except (lmdb.Error, Refused) as error:
-            raise self._shut(error) from error
+    def before_fork(self) -> None:
+        """Close, and let nobody open, until `after_fork`."""
+        self._lock.acquire()
+        self._shut(Refused("forking"))
+        self._look_at = 0.0
 
-    def _fetch(self, store: Store, tokens: Iterable[bytes]) -> Fetched:
+    def after_fork(self) -> None:
+        """Parent and child: each opens its own environment at its next fetch."""
+        self._lock.release()
+
+    def _fetch(self, store: Store, tokens: Sequence[bytes]) -> Fetched:
         with store.env.begin() as txn:
             number = txn.id()
             if self._seen[0] != number:
@@ -125,10 +135,7 @@ class Reader:
 
     def _store(self) -> Store:
         """The open generation, looked up again when it is time. Raises `Refused`."""
-        if self._pid != os.getpid():
-            # The parent's environment must be neither used nor closed here.
-            self._pid, self._open, self._look_at = os.getpid(), None, 0.0
-        if steady() >= self._look_at:
+        if not self._closed and steady() >= self._look_at:
             self._look_at = steady() + _LOOK_EVERY_S
             self._look()
         if self._open is None:
@@ -163,3 +170,27 @@ class Reader:
         self._shapes.clear()
         self._seen = (-1, None)
         return refusal
+
+
+@cache
+def _readers() -> WeakSet[Reader]:
+    """Every reader of this process, closed across forks.
+
+    An LMDB environment must not cross one: used in the child it corrupts, closed there it frees
+    the parent's slot of the reader table.
+    """
+    readers: WeakSet[Reader] = WeakSet()
+    held: list[Reader] = []
+
+    def before() -> None:
+        held.extend(readers)
+        for reader in held:
+            reader.before_fork()
+
+    def after() -> None:
+        for reader in held:
+            reader.after_fork()
+        held.clear()
+
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=after)
+    return readers

@@ -1,0 +1,408 @@
+"""The gate: what opens it, and everything that keeps it shut."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noli.domain.contact import Contact
+from noli.domain.token import Pepper
+from noli.replica import gate as gates
+from noli.replica import store as copies
+from noli.replica.gate import Answer, Gate, Question
+from noli.replica.head import Position
+from noli.runtime import metrics
+from tests.support.copies import (
+    ALICE,
+    BOB,
+    CONTROLLER,
+    NOW,
+    PEPPER,
+    Log,
+    blank,
+    decision,
+    denial,
+    fresh,
+    make,
+    row,
+)
+
+CALL = ("operator_call", "marketing")
+
+
+@contextmanager
+def gate_over(copy: Path, pepper: Pepper = PEPPER) -> Iterator[Gate]:
+    """A gate with the default lease."""
+    with Gate.open(copy, pepper=pepper) as gate:
+        yield gate
+
+
+def ask(copy: Path, contact: Contact | tuple[str, str] = ALICE, **over: Any) -> Answer:  # noqa: ANN401 - fields of Question
+    """One question of a gate opened for it."""
+    question = {"channel": "operator_call", "purpose": "marketing", **over}
+    with gate_over(copy) as gate:
+        return gate.check_many([Question(CONTROLLER, contact, **question)])[0]
+
+
+def count(outcome: str) -> float:
+    """What the metric says."""
+    found = metrics.REGISTRY.get_sample_value("noli_gate_answers_total", {"outcome": outcome})
+    return found or 0.0
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second after the newest beacon."""
+    at(monkeypatch, NOW + 1_000)
+
+
+def at(monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
+    """Set the gate's clock, milliseconds since the epoch."""
+    monkeypatch.setattr(gates, "now_ms", lambda: moment)
+
+
+def test_a_recorded_allowance_opens_the_gate(tmp_path: Path) -> None:
+    """A row that allows, in a fresh copy, is answered with its basis, until and as_of."""
+    fresh(tmp_path, [(ALICE, decision([row(until=NOW + 5_000, lapse=["REGISTERED"])]))])
+    assert ask(tmp_path) == Answer(
+        allowed=True, basis="consent", reasons=(), conditions=(), until=NOW + 5_000, as_of=NOW
+    )
+
+
+def test_a_contact_is_read_as_people_write_it(tmp_path: Path) -> None:
+    """(kind, value) is normalised: a national Italian number finds its E.164 decision."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        assert gate.check(CONTROLLER, ("phone", "333 123 4567"), *CALL).allowed
+
+
+@pytest.mark.rule("NO-BASIS")
+def test_an_unknown_contact_is_denied(tmp_path: Path) -> None:
+    """Nobody knows Bob, and Alice is known to acme only: NO_BASIS."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        bob = gate.check(CONTROLLER, BOB, "email", "marketing")
+        elsewhere = gate.check("another", ALICE, *CALL)
+    assert (bob.allowed, bob.reasons, bob.as_of) == (False, ("NO_BASIS",), NOW)
+    assert (elsewhere.allowed, elsewhere.reasons) == (False, ("NO_BASIS",))
+
+
+@pytest.mark.rule("NO-BASIS")
+def test_a_pair_in_no_row_is_denied(tmp_path: Path) -> None:
+    """What the decision does not speak of is denied; what it allows is not."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    assert ask(tmp_path).allowed
+    assert ask(tmp_path, channel="sms").reasons == ("NO_BASIS",)
+    assert ask(tmp_path, purpose="profiling").reasons == ("NO_BASIS",)
+
+
+@pytest.mark.parametrize("over", [{"channel": "telepathy"}, {"purpose": "fun"}, {"channel": ""}])
+def test_an_unknown_symbol_is_denied(tmp_path: Path, over: dict[str, Any]) -> None:
+    """A channel or purpose that nobody has heard of is no reason to raise, and none to allow."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    assert ask(tmp_path, **over) == Answer(False, None, ("NO_BASIS",), (), None, NOW)
+
+
+def test_a_channel_that_cannot_reach_the_contact_is_a_mismatch(tmp_path: Path) -> None:
+    """An e-mail to a phone is denied as CHANNEL_MISMATCH, whatever a row says."""
+    fresh(tmp_path, [(ALICE, decision([row(channels=["email", "sms"])]))])
+    assert ask(tmp_path, channel="email").reasons == ("CHANNEL_MISMATCH",)
+    assert ask(tmp_path, channel="sms").allowed
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [("phone", "call me"), ("pigeon", "coo"), ("phone", ""), ("phone", "\ud800"), None, 7],
+)
+def test_a_contact_that_cannot_be_read_is_denied(
+    tmp_path: Path,
+    contact: Any,  # noqa: ANN401 - what no type allows
+) -> None:
+    """The question beside it is answered all the same."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        broken, good = gate.check_many(
+            [Question(CONTROLLER, contact, *CALL), Question(CONTROLLER, ALICE, *CALL)]
+        )
+    assert (broken.allowed, broken.reasons) == (False, ("QUARANTINED",))
+    assert good.allowed
+
+
+@pytest.mark.rule("OBJECT")
+def test_an_objection_is_told_with_its_reason(tmp_path: Path) -> None:
+    """A denial gives its reasons; another contact's allowance is untouched."""
+    objected = denial("OBJECTED", channels=["email"])
+    fresh(tmp_path, [(ALICE, decision([row()])), (BOB, decision([objected]))])
+    assert ask(tmp_path, BOB, channel="email").reasons == ("OBJECTED",)
+    assert ask(tmp_path, ALICE).allowed
+
+
+@pytest.mark.rule("REGISTER-FRESH")
+def test_an_allowance_lapses_at_the_moment_of_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good up to and including `until`; a millisecond later denied for the row's `lapse`."""
+    fresh(tmp_path, [(ALICE, decision([row(until=NOW + 50, lapse=["REGISTER_CHECK_STALE"])]))])
+    at(monkeypatch, NOW + 50)
+    assert ask(tmp_path).allowed
+    at(monkeypatch, NOW + 51)
+    assert ask(tmp_path) == Answer(False, None, ("REGISTER_CHECK_STALE",), (), None, NOW)
+
+
+@pytest.mark.rule("SILENT-HOLD")
+def test_a_denial_does_not_open_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past its `until` a denial stays one: only a new decision lifts it."""
+    fresh(tmp_path, [(ALICE, decision([denial("SILENT_CALL_HOLD", until=NOW + 50)]))])
+    at(monkeypatch, NOW + 51)
+    assert ask(tmp_path).reasons == ("SILENT_CALL_HOLD",)
+
+
+def test_a_later_moment_can_be_asked_for(tmp_path: Path) -> None:
+    """`at` ahead sees the lapse that is to come; `at` behind reads as now."""
+    fresh(tmp_path, [(ALICE, decision([row(until=NOW + 5_000, lapse=["REGISTERED"])]))])
+    assert ask(tmp_path, at=NOW + 5_001).reasons == ("REGISTERED",)
+    assert ask(tmp_path, at=NOW - 5_000).allowed
+
+
+@pytest.mark.rule("SOFT-OPT-IN-PRODUCT")
+def test_products_open_for_their_categories_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked with the category: allowed; without, or with another: denied, naming them; lapsing."""
+    soft = denial(
+        "PRODUCT_REQUIRED",
+        channels=["email"],
+        products=["shoes"],
+        until=NOW + 2_000,
+        lapse=["OBJECTED"],
+    )
+    fresh(tmp_path, [(BOB, decision([soft]))])
+    assert ask(tmp_path, BOB, channel="email", product="shoes").basis == "soft_opt_in"
+    without = ask(tmp_path, BOB, channel="email")
+    assert (without.allowed, without.reasons) == (False, ("PRODUCT_REQUIRED",))
+    assert without.conditions == ("shoes",)
+    other = ask(tmp_path, BOB, channel="email", product="hats")
+    assert (other.allowed, other.reasons) == (False, ("PRODUCT_NOT_ANALOGOUS",))
+    at(monkeypatch, NOW + 2_001)
+    assert ask(tmp_path, BOB, channel="email", product="shoes").reasons == ("OBJECTED",)
+
+
+def test_brands_are_answered_as_the_law_has_it(tmp_path: Path) -> None:
+    """A named brand by its rows, another by those of the other brands, none by `*`."""
+    rows = [denial("NO_BASIS"), row(brand="", conditions=["other"]), denial("OBJECTED", brand="a")]
+    fresh(tmp_path, [(ALICE, decision(rows))])
+    assert ask(tmp_path).reasons == ("NO_BASIS",)
+    assert ask(tmp_path, brand="*").reasons == ("NO_BASIS",)
+    assert ask(tmp_path, brand="a").reasons == ("OBJECTED",)
+    assert ask(tmp_path, brand="b").conditions == ("other",)
+    assert ask(tmp_path, brand="c").allowed
+
+
+@pytest.mark.parametrize("away", [30_001, -30_001])
+def test_a_copy_older_than_its_lease_denies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    """30 s from the beacon it still answers, a millisecond more and everything is STALE_REPLICA."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    at(monkeypatch, NOW + away - (1 if away > 0 else -1))
+    assert ask(tmp_path).allowed
+    before = count("stale")
+    at(monkeypatch, NOW + away)
+    assert ask(tmp_path) == Answer(False, None, ("STALE_REPLICA",), (), None, NOW)
+    assert count("stale") == before + 1
+
+
+def test_one_silent_partition_makes_the_copy_stale(tmp_path: Path) -> None:
+    """as_of is the least of all partitions, and unknown while one has had no beacon."""
+    log = Log(partitions=2)
+    log.decide(ALICE, decision([row()]))
+    log.beacon(partition=0)
+    make(tmp_path, log, blank(2))
+    assert ask(tmp_path).reasons == ("STALE_REPLICA",)
+    log.beacon(partition=1, as_of=NOW - 40_000)
+    make(tmp_path, log, blank(2))
+    assert ask(tmp_path).as_of == NOW - 40_000
+    log.beacon(partition=1, as_of=NOW - 5)
+    make(tmp_path, log, blank(2))
+    assert ask(tmp_path) == Answer(True, "consent", (), (), None, NOW - 5)
+
+
+def test_a_missing_copy_denies(tmp_path: Path) -> None:
+    """No directory, no CURRENT, a CURRENT that points nowhere or outside: denied and counted."""
+    before = count("unusable")
+    for content in (None, "g-000009\n", "../elsewhere\n", "", "\x00"):
+        if content is not None:
+            (tmp_path / copies.CURRENT).write_text(content)
+        answer = ask(tmp_path)
+        assert (answer.allowed, answer.reasons, answer.as_of) == (False, ("STALE_REPLICA",), None)
+    assert count("unusable") == before + 5
+
+
+@pytest.mark.parametrize(
+    "foreign", [{"format": 99}, {"pepper_version": 2}, {"pepper_check": "00" * 8}]
+)
+def test_a_copy_made_for_somebody_else_denies(tmp_path: Path, foreign: dict[str, Any]) -> None:
+    """Another format, pepper version or pepper: not one of its answers is given."""
+    log = Log()
+    log.decide(ALICE, decision([row()]))
+    log.beacon()
+    make(tmp_path, log, blank(**foreign))
+    assert ask(tmp_path).reasons == ("STALE_REPLICA",)
+
+
+def test_a_copy_whose_head_is_missing_or_broken_denies(tmp_path: Path) -> None:
+    """An unfinished build has no head; a head that fails its checksum is none."""
+    generation = fresh(tmp_path, [(ALICE, decision([row()]))])
+    store = copies.Store(generation, write=True)
+    store.write(lambda txn: txn.put(b"head", b"\x00" * 40, db=store.meta))
+    store.close()
+    assert ask(tmp_path).reasons == ("STALE_REPLICA",)
+    store = copies.Store(generation, write=True)
+    store.write(lambda txn: txn.delete(b"head", db=store.meta))
+    store.close()
+    assert ask(tmp_path).reasons == ("STALE_REPLICA",)
+
+
+def test_a_flipped_bit_never_opens_the_gate(tmp_path: Path) -> None:
+    """Any single changed bit in an entry or in its shape is noticed: denied, counted."""
+    generation = fresh(tmp_path, [(ALICE, decision([denial("OBJECTED")]))])
+    store = copies.Store(generation, write=True)
+    with store.env.begin() as txn:
+        [(token, entry)] = list(txn.cursor(store.contacts))
+        shapes = dict(txn.cursor(store.shapes))
+    store.close()
+    number = entry[4:8]
+    for key, value, name in ((token, entry, "contacts"), (number, shapes[number], "shapes")):
+        for bit in range(0, 8 * len(value), 7):
+            damaged = bytearray(value)
+            damaged[bit // 8] ^= 1 << bit % 8
+            _set(generation, name, key, bytes(damaged))
+            answer = ask(tmp_path)
+            assert (answer.allowed, answer.reasons) == (False, ("STALE_REPLICA",))
+        _set(generation, name, key, value)
+    assert ask(tmp_path).reasons == ("OBJECTED",)
+
+
+def _set(generation: Path, name: str, key: bytes, value: bytes) -> None:
+    store = copies.Store(generation, write=True)
+    database = getattr(store, name)
+    store.write(lambda txn: txn.put(key, value, db=database))
+    store.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 1000, None])
+def test_an_unreadable_file_denies(tmp_path: Path, content: bytes | None) -> None:
+    """An empty, foreign or truncated file is refused before LMDB could touch a missing page."""
+    generation = fresh(tmp_path, [(ALICE, decision([row()]))])
+    file = generation / "data.mdb"
+    file.write_bytes(file.read_bytes()[: 3 * 4096] if content is None else content)
+    assert ask(tmp_path).reasons == ("STALE_REPLICA",)
+
+
+def test_a_reader_moves_on_to_a_rebuilt_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open gate keeps answering while the copy is rebuilt, and then from the new one."""
+    steady = [0.0]
+    monkeypatch.setattr("noli.replica.reader.steady", lambda: steady[0])
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed
+        fresh(tmp_path, [(ALICE, decision([denial("OBJECTED")]))])
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed  # its pages are there until it looks
+        steady[0] += 0.25
+        assert gate.check(CONTROLLER, ALICE, *CALL).reasons == ("OBJECTED",)
+        copies.withdraw(tmp_path)
+        steady[0] += 0.25
+        assert gate.check(CONTROLLER, ALICE, *CALL).reasons == ("STALE_REPLICA",)
+
+
+def test_a_gate_may_be_opened_before_the_copy_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It denies until then, and answers soon after."""
+    steady = [0.0]
+    monkeypatch.setattr("noli.replica.reader.steady", lambda: steady[0])
+    with gate_over(tmp_path / "later") as gate:
+        assert gate.check(CONTROLLER, ALICE, *CALL).reasons == ("STALE_REPLICA",)
+        fresh(tmp_path / "later", [(ALICE, decision([row()]))])
+        steady[0] += 0.25
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed
+
+
+def test_any_failure_of_our_own_denies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception from anywhere is a denial, counted as an error, and never raised."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug about +393331234567")
+
+    before = count("error")
+    with gate_over(tmp_path) as gate:
+        monkeypatch.setattr(gate._reader, "fetch", fail)
+        assert gate.check(CONTROLLER, ALICE, *CALL).reasons == ("STALE_REPLICA",)
+    assert count("error") == before + 1
+
+
+def test_a_closed_gate_denies(tmp_path: Path) -> None:
+    """After `close` nothing is allowed."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed
+    assert gate.check(CONTROLLER, ALICE, *CALL).reasons == ("STALE_REPLICA",)
+
+
+def test_a_forked_process_opens_the_copy_anew(tmp_path: Path) -> None:
+    """A gate opened before a fork answers in the child and, afterwards, in the parent."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if gate.check(CONTROLLER, ALICE, *CALL).allowed else 1)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed
+
+
+def test_a_forked_process_that_closes_the_gate_does_not_shut_its_parents(tmp_path: Path) -> None:
+    """LMDB frees the parent's reader slot then; the parent takes another and answers on."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed
+        child = os.fork()
+        if child == 0:
+            gate.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert gate.check(CONTROLLER, ALICE, *CALL).allowed
+
+
+def test_a_lease_must_be_a_time(tmp_path: Path) -> None:
+    """A lease of nothing would deny for ever, a negative one is a typing error: refused."""
+    with pytest.raises(ValueError, match="lease_seconds"):
+        Gate.open(tmp_path, pepper=PEPPER, lease_seconds=0)
+
+
+def test_status_tells_readiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing, stale and fresh, each with its reason."""
+    with gate_over(tmp_path) as gate:
+        assert gate.status() == (False, "there is no copy", None, None)
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    with gate_over(tmp_path) as gate:
+        assert gate.status() == (True, "", NOW, 1)
+        at(monkeypatch, NOW + 60_000)
+        assert gate.status() == (False, "older than its lease", NOW, 1)
+
+
+def test_positions_are_not_shared(tmp_path: Path) -> None:
+    """A head keeps the positions it was written with."""
+    head = blank(2)
+    moved = head.at([Position(5), Position(6)])
+    assert [p.frontier for p in head.positions] == [0, 0]
+    assert [p.frontier for p in moved.positions] == [5, 6]
