@@ -87,7 +87,7 @@ def _email(value: str) -> str:
 
 
 def email_by_library(value: str) -> str:
-    """Lower-cased address with an IDNA domain by `email-validator`: what the fast path must equal."""
+    """Lower-cased address, IDNA domain, by `email-validator`: what the fast path must equal."""
     import email_validator  # noqa: PLC0415 - as above
 
     try:

@@ -1,7 +1,7 @@
 """A CloudEvent, as posted, becomes a Fact; or is refused; or is quarantined.
 
 An objection is never refused for a missing detail: what is unreadable in it widens it, and an
-unreadable contact quarantines it. See `details` for what each type adds.
+unreadable contact quarantines it. See `envelope` and `details`.
 """
 
 from __future__ import annotations
@@ -11,24 +11,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from noli.domain import contact as contacts
-from noli.domain import details, facts, reading, times
-from noli.domain.channel import Kind
-from noli.domain.contact import Contact, Unreadable
-from noli.domain.facts import EVERY_BRAND, Fact
-from noli.domain.reading import Data, Refused
+from noli.domain import details, envelope, facts
+from noli.domain.contact import Unreadable
+from noli.domain.envelope import as_received
+from noli.domain.facts import Fact
+from noli.domain.reading import Refused
 
 #: Bytes of a fact id (BLAKE2b-128).
 FACT_ID_SIZE: Final = 16
-#: Longest controller name, characters.
-CONTROLLER_MAX: Final = 200
-
 #: Never to be changed: it decides which posts are the same.
 _CANONICAL: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
 )
-_NO_CONTACT: Final = ("noli.source.revoked.v1",)
-_LINKS: Final = ("noli.party.linked.v1", "noli.party.unlinked.v1")
 _FIELD: Final = {"contact.value": "data.contact.value", "contact.kind": "data.contact.kind"}
 
 __all__ = ["Quarantine", "Refused", "as_received", "fact_id", "parse"]
@@ -65,153 +59,39 @@ def fact_id(raw: Mapping[str, Any]) -> bytes:
 def parse(raw: Mapping[str, Any], accepted: int) -> Fact:
     """The fact of a CloudEvent accepted at `accepted` (ms). Raises `Refused` or `Quarantine`."""
     kind = raw.get("type")
-    reader = details.READERS.get(kind) if isinstance(kind, str) else None
-    if reader is None or not isinstance(kind, str):
+    if not isinstance(kind, str) or kind not in details.READERS:
         raise Refused("type", "use one of the types of events.md")
-    denying = kind in details.DENYING_TYPES
     data = raw.get("data")
     if not isinstance(data, Mapping):
         raise Refused("data", "give an object")
-    controller = _controller(data)
-    source, name = _identity(raw, denying=denying)
-    time = _time(raw, accepted, denying=denying)
-    brands = _brands(data, denying=denying)
-    detail = reader(data)
-    provenance = _loose(data, "source_id", denying=denying)
-    proof = _evidence_ref(data, denying=denying)
-    identity = fact_id(raw)
-    party = _party(data, kind, denying=denying)
-    if party is not None and data.get("contact") is not None and not (denying or kind in _LINKS):
-        party = None  # a grant that names both is the contact's alone
+    denying = kind in details.DENYING_TYPES
+    controller = envelope.controller(data)
+    source, name = envelope.identity(raw, denying=denying)
+    detail = details.READERS[kind](data)
+    party = envelope.party(data, kind, denying=denying)
+    unreadable = None
     try:
-        contact = _contact(data, kind, party)
+        contact = envelope.contact(data, kind, party)
     except Unreadable as error:
         field = _FIELD.get(error.field, error.field)
         if not denying:
             raise Refused(field, error.remedy) from None
-        held = facts.Quarantined(field)
-        fact = Fact(
-            identity,
-            source,
-            name,
-            time,
-            accepted,
-            controller,
-            as_received(data),
-            party,
-            brands,
-            provenance,
-            proof,
-            held,
-        )
-        raise Quarantine(field, error.remedy, fact) from None
-    return Fact(
-        identity,
+        unreadable = (field, error.remedy)
+        contact, detail = envelope.as_received(data), facts.Quarantined(field)
+    fact = Fact(
+        fact_id(raw),
         source,
         name,
-        time,
+        envelope.time(raw, accepted, denying=denying),
         accepted,
         controller,
         contact,
         party,
-        brands,
-        provenance,
-        proof,
+        envelope.brands(data, denying=denying),
+        envelope.loose(data, "source_id", denying=denying),
+        envelope.evidence_ref(data, denying=denying),
         detail,
     )
-
-
-def _controller(data: Data) -> str:
-    found = data.get("controller")
-    if not isinstance(found, str) or not found or len(found) > CONTROLLER_MAX or "|" in found:
-        raise Refused(
-            "data.controller", f"name the controller: 1 to {CONTROLLER_MAX} characters, no |"
-        )
-    return found
-
-
-def _identity(raw: Mapping[str, Any], *, denying: bool) -> tuple[str, str]:
-    if denying:
-        return _loose(raw, "source", denying=True) or "", _loose(raw, "id", denying=True) or ""
-    if raw.get("specversion", "1.0") != "1.0":
-        raise Refused("specversion", "use 1.0")
-    return reading.text(raw, "source", ""), reading.text(raw, "id", "")
-
-
-def _time(raw: Mapping[str, Any], accepted: int, *, denying: bool) -> int:
-    said = raw.get("time")
-    if said is None:
-        return accepted
-    try:
-        return times.parse(said)
-    except (ValueError, TypeError, OverflowError):
-        if denying:
-            return accepted  # the later reading, which is harder to lift
-        raise Refused("time", "give an RFC 3339 time with its offset") from None
-
-
-def _brands(data: Data, *, denying: bool) -> tuple[str, ...]:
-    if "brands" not in data:
-        return (EVERY_BRAND,)
-    try:
-        brands = reading.texts(data, "brands")
-    except Refused:
-        if denying:
-            return (EVERY_BRAND,)
-        raise
-    if not brands and not denying:
-        raise Refused("data.brands", 'name at least one brand, or leave it out for ["*"]')
-    return (EVERY_BRAND,) if not brands or EVERY_BRAND in brands else brands
-
-
-def _loose(data: Data, name: str, *, denying: bool) -> str | None:
-    try:
-        return reading.optional_text(data, name)
-    except Refused:
-        if denying:
-            return None
-        raise
-
-
-def _evidence_ref(data: Data, *, denying: bool) -> str | None:
-    if "evidence" not in data:
-        return None
-    try:
-        return reading.optional_text(details.evidence(data), "ref", "data.evidence.")
-    except Refused:
-        if denying:
-            return None
-        raise
-
-
-def _party(data: Data, kind: str, *, denying: bool) -> str | None:
-    party = data.get("party")
-    if party is None and kind not in _LINKS:
-        return None
-    if not isinstance(party, str) or ":" not in party or len(party) > reading.TEXT_MAX:
-        if denying and data.get("contact") is not None:
-            return None  # the contact alone is denied
-        raise Refused("data.party", "give it as <namespace>:<id>")
-    return party
-
-
-def _contact(data: Data, kind: str, party: str | None) -> Contact | None:
-    found = data.get("contact")
-    if found is None:
-        if kind in _NO_CONTACT or (party is not None and kind not in _LINKS):
-            return None
-        raise Refused("data.contact", 'give {"kind": …, "value": …}')
-    if not isinstance(found, Mapping):
-        raise Unreadable("data.contact", 'give {"kind": …, "value": …}')
-    return contacts.normalise(str(found.get("kind")), found.get("value"))
-
-
-def as_received(data: Data) -> Contact:
-    """The contact of a quarantine fact: not normalised, of kind `email` where that is unreadable."""
-    found = data["contact"]
-    if not isinstance(found, Mapping):
-        return Contact(Kind.EMAIL, str(found))
-    kind = str(found.get("kind"))
-    return Contact(
-        Kind(kind) if kind in set(Kind) else Kind.EMAIL, str(found.get("value") or "").strip()
-    )
+    if unreadable:
+        raise Quarantine(*unreadable, fact)
+    return fact

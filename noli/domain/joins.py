@@ -43,7 +43,7 @@ def with_denial(denials: Denials, new: Denial) -> Denials:
 
 
 def with_grant(grants: Grants, new: Grant) -> Grants:
-    """The Pareto front with one more; a double opt-in is never dominated (its window is its own)."""
+    """The Pareto front with one more; a double opt-in is never dominated: its window is its own."""
     if not grants:
         return (new,)
     scope, stands_alone = new[:6], new.flags & Flag.DOUBLE_OPT_IN

@@ -1,4 +1,4 @@
-"""PARTY (001, GDPR 21): what a person does on all contacts holds for every contact linked to them."""
+"""PARTY (001, GDPR 21): what a person does on all contacts holds for each contact of theirs."""
 
 from __future__ import annotations
 

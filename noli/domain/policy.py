@@ -1,4 +1,4 @@
-"""What the law leaves to the controller, and what a partition knows beside a contact's own facts."""
+"""What the law leaves to the controller, and what is known beside a contact's own facts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from noli.domain import times
 
 #: CONSENT-CONFIRMED: how long a double opt-in may wait for its confirmation.
 DOUBLE_OPT_IN_WINDOW: Final = 7 * times.DAY
-#: REGISTER-FRESH: how long a check of the register is good for calls, and for post (D.P.R. 26/2022).
+#: REGISTER-FRESH (D.P.R. 26/2022): how long a check of the register is good, for calls and post.
 PHONE_CHECK_VALID: Final = 15 * times.DAY
 POST_CHECK_VALID: Final = 30 * times.DAY
 #: REGISTER-CONTRACT: how long consents survive a listing after the contract ended.

@@ -1,9 +1,9 @@
-"""What-if: facts and questions together, each question seeing the facts accepted up to its moment."""
+"""What-if: facts and questions; each question sees the facts accepted up to its moment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from noli.domain import facts, fold, parties, verdict
 from noli.domain.contact import Contact
@@ -58,19 +58,18 @@ class _Board:
     """The facts, by whom they are about."""
 
     def __init__(self, policy: Policy, known: Iterable[Fact]) -> None:
-        self.policy = policy
+        revoked = dict(policy.revoked)
         self._own: dict[_Key, list[Fact]] = {}
         self._of_party: dict[tuple[str, str], list[Fact]] = {}
         self._links: dict[_Key, list[Fact]] = {}
         for fact in sorted(known, key=lambda fact: fact.accepted):
-            self._place(fact)
+            if isinstance(fact.detail, facts.SourceRevoked):
+                revoked.setdefault((fact.controller, fact.source_id or ""), fact.accepted)
+            else:
+                self._place(fact)
+        self.policy = replace(policy, revoked=revoked)
 
     def _place(self, fact: Fact) -> None:
-        if isinstance(fact.detail, facts.SourceRevoked):
-            self.policy = self.policy.with_revoked(
-                fact.controller, fact.source_id or "", fact.accepted
-            )
-            return
         link = isinstance(fact.detail, facts.PartyLinked | facts.PartyUnlinked)
         if fact.contact is not None:
             board = self._links if link else self._own

@@ -1,11 +1,11 @@
-"""Which facts a state already holds: the latest few, packed, so that a duplicate changes nothing."""
+"""Which facts a state already holds: the latest few, so that a duplicate changes nothing."""
 
 from __future__ import annotations
 
 import struct
 from typing import Final
 
-#: Facts remembered per contact. A retry comes within minutes; a person does not act 64 times in them.
+#: Facts remembered per contact. A retry comes within minutes; nobody acts 64 times in them.
 KEPT: Final = 64
 _ENTRY: Final = struct.Struct(">Q16s")
 _ID_AT: Final = 8

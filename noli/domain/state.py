@@ -116,8 +116,9 @@ class Mark(NamedTuple):
 class State(NamedTuple):
     """All that is known of one contact point of one controller.
 
-    `contact` is None once erased; `kind` only where no readable fact ever came. `seen` packs (accepted, fact id) of the latest facts, in order;
-    `forgotten` is the latest acceptance that fell out of it.
+    `contact` is None once erased; `kind` only where no readable fact ever came. `seen` packs
+    (accepted, fact id) of the latest facts, in order; `forgotten` is the latest acceptance that
+    fell out of it.
     """
 
     controller: str

@@ -38,7 +38,7 @@ def consent(case: Case, grant: Grant) -> None:
 
 @cache
 def extension(kind: Kind | None) -> int:
-    """CONSENT-EXTENDS (002): marketing by operator call and post, never another automated channel."""
+    """CONSENT-EXTENDS (002): marketing by operator call and post, nothing automated."""
     return channel.grid(channel.reach(kind) & channel.PERSONAL, channel.PURPOSE_BIT["marketing"])
 
 
