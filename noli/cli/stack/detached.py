@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -46,7 +47,7 @@ def _spawn(plan: Plan, writer: int) -> int:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     with os.fdopen(descriptor, "ab") as output:
         # A session of its own: closing the terminal, or Ctrl-C in it, does not reach the stack.
-        return subprocess.Popen(
+        supervisor = subprocess.Popen(
             [sys.executable, "-P", "-m", "noli.cli.stack", str(plan.data)],
             env={**os.environ, **import_path(), reports.VARIABLE: str(writer)},
             pass_fds=(writer,),
@@ -54,7 +55,10 @@ def _spawn(plan: Plan, writer: int) -> int:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-        ).pid
+        )
+    # Whoever lives on after this call, a test or the demo, must not keep a zombie.
+    threading.Thread(target=supervisor.wait, name="reap-supervisor", daemon=True).start()
+    return supervisor.pid
 
 
 def _follow(

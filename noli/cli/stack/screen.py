@@ -136,7 +136,7 @@ class Lines:
     def tell(self, news: Unit | UnitReport | str) -> None:
         """Print a line, unless only a detail changed."""
         if isinstance(news, str):
-            self._console.print(f"  {news}", highlight=False)
+            self._console.print(f"  {news}", highlight=False, soft_wrap=True)
             return
         report = reported(news) if isinstance(news, Unit) else news
         if self._last.get(report.name) == report.state:
@@ -148,7 +148,7 @@ class Lines:
         else:
             words.append(report.detail, "dim")
         if report.state is not State.STARTING or report.restarts:
-            self._console.print(words)
+            self._console.print(words, soft_wrap=True)
 
 
 def age(seconds: float) -> str:
