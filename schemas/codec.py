@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import fastavro
 
@@ -28,6 +28,7 @@ HEADER: Final = struct.Struct(">bI")
 RECORDS: Final[Mapping[str, str]] = {
     "noli.Intent": "intent",
     "noli.ContactState": "contact_state",
+    "noli.Revocation": "revocation",
     "noli.Decision": "decision",
     "noli.Beacon": "beacon",
     "noli.Claim": "claim",
@@ -157,16 +158,40 @@ class Codec:
         return self._writers[schema_id]
 
 
-_VARINT_MORE: Final = 0x80
-_VARINT_BITS: Final = 7
+class Lead(NamedTuple):
+    """What state records begin with: read without decoding the rest."""
+
+    epoch: int
+    wake: int
+    labels: bytes
 
 
 def leading_long(data: bytes) -> int:
     """First field of a record whose schema begins with a `long` (the epoch), undecoded else."""
+    return _long(data, HEADER.size)[0]
+
+
+def lead(data: bytes) -> Lead:
+    """The first three fields of a state record: epoch, wake, labels. Raises `UnreadableError`."""
+    epoch, at = _long(data, HEADER.size)
+    wake, at = _long(data, at)
+    size, at = _long(data, at)
+    return Lead(epoch, wake, data[at : at + size])
+
+
+_VARINT_MORE: Final = 0x80
+_VARINT_BITS: Final = 7
+
+
+def _long(data: bytes, at: int) -> tuple[int, int]:
+    """An Avro long (zigzag, variable length) and the place after it."""
     shift = result = 0
-    for byte in data[HEADER.size :]:
-        result |= (byte & (_VARINT_MORE - 1)) << shift
-        if byte < _VARINT_MORE:
-            return (result >> 1) ^ -(result & 1)
-        shift += _VARINT_BITS
-    raise UnreadableError("no leading long")
+    try:
+        while (byte := data[at]) >= _VARINT_MORE:
+            result |= (byte & (_VARINT_MORE - 1)) << shift
+            shift += _VARINT_BITS
+            at += 1
+    except IndexError:
+        raise UnreadableError("no leading long") from None
+    result |= byte << shift
+    return (result >> 1) ^ -(result & 1), at + 1

@@ -22,11 +22,15 @@ _KNOWN_FLAGS: Final = Flag.VOID | Flag.DOUBLE_OPT_IN | Flag.EXTENDS
 _UNKNOWN_KIND: Final = "unknown"
 
 
-def state_to_record(state: State, epoch: int, version: int) -> dict[str, Any]:
-    """The record of a state, under the writer's epoch."""
+def state_to_record(
+    state: State, epoch: int, version: int, wake: int | None = None, labels: bytes = b""
+) -> dict[str, Any]:
+    """The record of a state, under the writer's epoch. `wake`: ms at which it changes by itself."""
     contact = state.contact
     return {
         "epoch": epoch,
+        "wake": wake or 0,
+        "labels": labels,
         "version": version,
         "controller": state.controller,
         "kind": state.kind or _UNKNOWN_KIND,
