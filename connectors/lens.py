@@ -10,15 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from connectors.protocol import Change, Contact, Verdict
-from noli.domain.channel import CHANNELS, KNOWN_CHANNELS, OF_KIND, PURPOSES, Kind, channels_of
+from noli.domain.channel import CHANNELS, PURPOSES, Channel, Kind, Purpose, channels_of, reach
+from noli.domain.facts import EVERY_BRAND
 
 Datum = Mapping[str, Any]
 #: channel, purpose, brand
 Pair = tuple[str, str, str]
 
-ANY_BRAND: Final = "*"
 _UNKNOWN: Final = "unknown"
-_DISCLOSURE: Final = "third_party_disclosure"
 _NO_BASIS: Final = ("NO_BASIS",)
 _KINDS: Final = frozenset(kind.value for kind in Kind)
 
@@ -47,18 +46,17 @@ class Lens:
         self._third_party = third_party
         served = frozenset(channels)
         #: Channels served, by kind of contact; None is a contact nobody can name any more.
-        self._channels: dict[str | None, tuple[str, ...]] = {
-            kind.value: tuple(c.value for c in channels_of(bits) if c in served)
-            for kind, bits in OF_KIND.items()
+        self._channels: dict[Kind | None, tuple[Channel, ...]] = {
+            kind: tuple(channel for channel in channels_of(reach(kind)) if channel in served)
+            for kind in (*Kind, None)
         }
-        self._channels[None] = tuple(c.value for c in channels_of(KNOWN_CHANNELS) if c in served)
 
     def change(self, token: bytes, decision: Datum, place: Place) -> Change | None:
         """The change this decision asks of the application; None: it concerns others only."""
         if decision["controller"] not in self._controllers:
             return None
         contact = _contact(decision["contact"])
-        channels = self._channels[contact.kind.value if contact else None]
+        channels = self._channels[contact.kind if contact else None]
         if not channels:
             return None
         return Change(
@@ -73,21 +71,19 @@ class Lens:
             as_of=place.as_of,
         )
 
-    def _verdicts(self, rows: Sequence[Datum], channels: tuple[str, ...]) -> tuple[Verdict, ...]:
+    def _verdicts(
+        self, rows: Sequence[Datum], channels: tuple[Channel, ...]
+    ) -> tuple[Verdict, ...]:
+        """Every pair that is served, for `*` and for each brand that the rows name."""
         stated = _stated(rows)
         if self._third_party:
             stated = {pair: _disclosed(verdict, stated) for pair, verdict in stated.items()}
-        complete = [
-            stated.get((channel, purpose, ANY_BRAND)) or _denied(channel, purpose)
+        return tuple(
+            stated.get((channel, purpose, brand)) or _denied(channel, purpose, brand)
+            for brand in dict.fromkeys((EVERY_BRAND, *(row["brand"] for row in rows)))
             for channel in channels
             for purpose in self._purposes
-        ]
-        branded = (
-            verdict
-            for (channel, purpose, brand), verdict in stated.items()
-            if brand != ANY_BRAND and channel in channels and purpose in self._purposes
         )
-        return (*complete, *branded)
 
 
 def _contact(found: Datum | None) -> Contact | None:
@@ -110,8 +106,8 @@ def _stated(rows: Sequence[Datum]) -> dict[Pair, Verdict]:
     return stated
 
 
-def _denied(channel: str, purpose: str) -> Verdict:
-    return Verdict(channel, purpose, ANY_BRAND, allowed=False, reasons=_NO_BASIS)
+def _denied(channel: str, purpose: str, brand: str) -> Verdict:
+    return Verdict(channel, purpose, brand, allowed=False, reasons=_NO_BASIS)
 
 
 def _widen(symbols: Sequence[str], every: Sequence[str], *, denial: bool) -> Sequence[str]:
@@ -125,14 +121,11 @@ def _disclosed(verdict: Verdict, stated: Mapping[Pair, Verdict]) -> Verdict:
     """DISCLOSURE: what a third party may hold. A grant needs leave to disclose; a denial never."""
     if not verdict.allowed:
         return verdict
-    channel, _, brand = verdict[:3]
-    leave = stated.get((channel, _DISCLOSURE, brand)) or stated.get(
-        (channel, _DISCLOSURE, ANY_BRAND)
-    )
+    leave = stated.get((verdict.channel, Purpose.THIRD_PARTY_DISCLOSURE, verdict.brand))
     if leave is None or not leave.allowed:
         return verdict._replace(allowed=False, reasons=leave.reasons if leave else _NO_BASIS)
     ends = [until for until in (verdict.until, leave.until) if until is not None]
     return verdict._replace(
         until=min(ends, default=None),
-        conditions=(*verdict.conditions, *leave.conditions),
+        conditions=tuple(dict.fromkeys(verdict.conditions + leave.conditions)),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -35,7 +35,8 @@ __all__ = [
 class Verdict(NamedTuple):
     """What holds for one contact on one channel, for one purpose and brand.
 
-    `brand` `*` answers who asks without a brand, and every brand that has no verdict of its own.
+    `brand` `*` answers who asks without one; the empty brand, where there is one, answers for every
+    brand without verdicts of its own, else `*` does.
     An allowance holds until `until` (ms, UTC; None: until told otherwise), then it is a denial.
     """
 
@@ -163,12 +164,11 @@ class SinkConfig(BaseModel):
 
 
 class Sink(Protocol):
-    """A target. Constructed as `Sink(config, app)` with a valid `Config` and the app's name.
+    """A target. Constructed as `Sink(config, app)` with a valid `Sink.Config` and the app's name.
 
-    The constructor does no I/O. No method logs, and no exception or `repr` shows a secret.
+    `Config` is a class inside, a `SinkConfig`. The constructor does no I/O. No method logs, and no
+    exception or `repr` shows a secret.
     """
-
-    Config: ClassVar[type[SinkConfig]]
 
     @property
     def traits(self) -> Traits:

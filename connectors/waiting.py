@@ -7,7 +7,7 @@ replaced is kept as a `Past`: its receipt and its offset are settled with the ne
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -33,6 +33,8 @@ class Entry:
 
     change: Change
     past: list[Past] = field(default_factory=list)
+    #: Offsets of records nobody could read, replaced by this change.
+    unread: list[int] = field(default_factory=list)
     attempts: int = 0
 
     def absorb(self, change: Change) -> None:
@@ -45,7 +47,7 @@ class Entry:
 
     def offsets(self) -> set[int]:
         """Every offset that is settled with this entry."""
-        return {self.change.offset, *(past.offset for past in self.past)}
+        return {self.change.offset, *self.unread, *(past.offset for past in self.past)}
 
 
 class Waiting:
@@ -61,25 +63,29 @@ class Waiting:
 
     def __len__(self) -> int:
         """Contacts whose newest change is not confirmed."""
-        return len(self._entries.keys() | self._flying.keys())
+        both = sum(token in self._entries for token in self._flying)
+        return len(self._entries) + len(self._flying) - both
 
     @property
     def flying(self) -> int:
         """Contacts in flight."""
         return len(self._flying)
 
-    def add(self, change: Change) -> None:
+    def add(self, change: Change, unread: Sequence[int] = ()) -> None:
         """A change was read. It replaces an older one of its contact that still waits."""
         flying = self._flying.get(change.token)
         if flying is not None and change.version <= flying.change.version:
             flying.absorb(change)
+            flying.unread.extend(unread)
             return
         entry = self._entries.get(change.token)
         if entry is None:
-            self._entries[change.token] = Entry(change)
+            entry = self._entries[change.token] = Entry(change)
         else:
             entry.absorb(change)
+            entry.attempts = 0
             self._put_off.pop(change.token, None)  # a newer verdict is news: offered at once
+        entry.unread.extend(unread)
         self._queue(change.token)
 
     def take(self, limit: int, now: float) -> list[Entry]:
@@ -95,12 +101,11 @@ class Waiting:
                 taken.append(entry)
         return taken
 
-    def done(self, entries: Iterable[Entry]) -> None:
-        """The target answered for good; newer changes of these contacts may fly."""
-        for entry in entries:
-            token = entry.change.token
-            if self._flying.pop(token, None) is not None and token in self._entries:
-                self._queue(token)
+    def done(self, entry: Entry) -> None:
+        """The target answered for good; a newer change of this contact may fly."""
+        token = entry.change.token
+        if self._flying.pop(token, None) is not None and token in self._entries:
+            self._queue(token)
 
     def back(self, entry: Entry, until: float | None = None) -> None:
         """The target did not take it: it waits again, behind the others, or not before `until`."""
@@ -111,6 +116,8 @@ class Waiting:
         if newer is not None:
             entry.absorb(newer.change)
             entry.past.extend(newer.past)
+            entry.unread.extend(newer.unread)
+            entry.attempts, until = 0, None  # a newer verdict is news: offered at once
         self._entries[token] = entry
         if until is not None:
             self._put_off[token] = until
@@ -118,13 +125,8 @@ class Waiting:
         self._queue(token)
 
     def next_alarm(self) -> float | None:
-        """When the next contact that was put off may be offered."""
+        """When to look again for a contact that was put off (seconds, steady clock)."""
         return self._alarms[0][0] if self._alarms else None
-
-    def ready(self, now: float) -> bool:
-        """Whether `take` would find somebody."""
-        self._wake(now)
-        return bool(self._urgent or self._ordinary)
 
     def drop(self, partition: int) -> None:
         """Forget a partition that is no longer ours: its new owner reads it again."""

@@ -96,13 +96,15 @@ ALTER TABLE {table}
   ADD COLUMN IF NOT EXISTS as_of timestamptz;
 CREATE UNIQUE INDEX IF NOT EXISTS {key} ON {table} (token, channel, purpose, brand);
 CREATE INDEX IF NOT EXISTS {index} ON {table} (contact, channel, purpose);
--- Asked without a controller, every controller that knows the contact must allow it.
+-- The brand's own row, else that of all brands not named (''), else '*'. Asked without a controller,
+-- every controller that knows the contact must allow it.
 CREATE OR REPLACE FUNCTION {function}(
   contact text, channel text, purpose text DEFAULT 'marketing', brand text DEFAULT '*',
   controller text DEFAULT NULL) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce(bool_and(found.allowed AND (found.until IS NULL OR found.until > now())), false)
   FROM (SELECT DISTINCT ON (t.token) t.allowed, t.until FROM {table} t
-        WHERE t.contact = $1 AND t.channel = $2 AND t.purpose = $3 AND t.brand IN ($4, '*')
+        WHERE t.contact = $1 AND t.channel = $2 AND t.purpose = $3 AND t.brand IN ($4, '', '*')
           AND ($5 IS NULL OR t.controller = $5)
-        ORDER BY t.token, t.brand = $4 DESC) found
+          AND ($4 <> '*' OR t.brand = '*')
+        ORDER BY t.token, t.brand = $4 DESC, t.brand = '' DESC) found
 $$;

@@ -1,0 +1,229 @@
+"""`noli.decisions` as one application reads it: its own consumer group, one static member.
+
+The consumer lives on a thread of its own; what happens there (partitions gained and lost, records)
+comes out of `read` as one list, in order. Nothing is committed but what `commit` is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple, TypeVar
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from noli.runtime import metrics
+from noli.runtime.kafka import consumer_config
+from noli.runtime.logging import get_logger
+from noli.runtime.settings import Settings
+
+#: Records taken at once: at ~0.1 ms each, the event loop is never busy with them for long.
+_BATCH: Final = 200
+#: How long one read waits when nothing is there, in seconds; a stop waits for it at most.
+_IDLE_S: Final = 0.2
+#: How long the broker may take to answer about offsets, in seconds.
+_OFFSETS_S: Final = 10.0
+
+#: Errors that librdkafka mends by itself.
+_TRANSIENT: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the library's public error codes
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._RESOLVE,  # noqa: SLF001
+    }
+)
+#: The group moves on: what is still ours is committed again after the rebalance.
+_MOVED: Final = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+
+T = TypeVar("T")
+
+
+class InletError(Exception):
+    """The decisions cannot be read on: lost offsets, a second member of this name, a refusal."""
+
+
+class Mark(NamedTuple):
+    """What is remembered with a committed offset: a reader that starts there has not seen it.
+
+    `epoch`: highest claim below the offset; `as_of`: newest beacon below it (ms), None if none.
+    """
+
+    epoch: int
+    as_of: int | None
+
+    def text(self) -> str:
+        """As the commit's metadata."""
+        return f"epoch={self.epoch}" + ("" if self.as_of is None else f" as_of={self.as_of}")
+
+    @classmethod
+    def read(cls, text: str | None) -> Mark:
+        """From a commit's metadata; what is not there is not known."""
+        found = dict(re.findall(r"(\w+)=(\d+)", text or ""))
+        return cls(int(found.get("epoch", 0)), int(found["as_of"]) if "as_of" in found else None)
+
+
+class Gained(NamedTuple):
+    """A partition is ours. `start`: first offset to read; `end`: where the log ended just now.
+
+    `first`: the application has never committed there, so everything up to `end` is older than it.
+    """
+
+    partition: int
+    start: int
+    end: int
+    mark: Mark
+    first: bool
+
+
+class Lost(NamedTuple):
+    """A partition is somebody else's now, or nobody's."""
+
+    partition: int
+
+
+Happening = Gained | Lost | Message
+
+
+class Inlet:
+    """The member of the group. Use it from one event loop."""
+
+    def __init__(self, settings: Settings, group: str, topic: str) -> None:
+        self._topic = topic
+        self._log = get_logger()
+        self._happened: list[Happening] = []
+        #: False while a broker is out of reach, and until the first assignment.
+        self.connected = False
+        self._paused = False
+        #: Touched by the consumer's thread only.
+        self._owned: set[int] = set()
+        self._thread = ThreadPoolExecutor(1, "decisions")
+        config = consumer_config(settings, group, group_instance_id=settings.instance)
+        self._consumer = Consumer(config | {"error_cb": self._on_error})
+        self._consumer.subscribe(
+            [topic], on_assign=self._on_assign, on_revoke=self._on_lost, on_lost=self._on_lost
+        )
+
+    async def read(self) -> list[Happening]:
+        """What happened next, in order; empty when nothing did. Raises `InletError`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._poll)
+
+    async def commit(self, marks: Mapping[int, tuple[int, Mark]]) -> bool:
+        """Commit an offset and its mark per partition, synchronously; whether it was taken.
+
+        Not taken: the group is moving, and what is still ours then comes again. Raises
+        `InletError` when the broker refuses for good.
+        """
+        offsets = [
+            TopicPartition(self._topic, partition, offset, metadata=mark.text())
+            for partition, (offset, mark) in marks.items()
+        ]
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._commit, offsets)
+
+    def pause(self, *, paused: bool) -> None:
+        """Stop or go on fetching; the membership is kept up either way."""
+        if paused == self._paused:
+            return
+        self._paused = paused
+        partitions = self._consumer.assignment()
+        (self._consumer.pause if paused else self._consumer.resume)(partitions)
+
+    async def aclose(self) -> None:
+        """Leave; a static member keeps its place for the session time."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._consumer.close)
+        self._thread.shutdown(wait=False)
+
+    def _poll(self) -> list[Happening]:
+        first = self._consumer.poll(_IDLE_S)
+        messages = [first, *self._consumer.consume(_BATCH - 1, 0)] if first is not None else []
+        for message in messages:
+            if not self._is_error(message):
+                self._happened.append(message)
+        happened, self._happened = self._happened, []
+        return happened
+
+    def _commit(self, offsets: list[TopicPartition]) -> bool:
+        offsets = [place for place in offsets if place.partition in self._owned]
+        if not offsets:
+            return False
+        try:
+            places = self._consumer.commit(offsets=offsets, asynchronous=False) or ()
+        except KafkaException as error:
+            refusals = [error.args[0]]
+        else:
+            refusals = [place.error for place in places if place.error is not None]
+        for refusal in refusals:
+            metrics.COMMIT_FAILURES.labels(refusal.name()).inc()
+            if refusal.code() not in _MOVED | _TRANSIENT:
+                raise InletError(f"commit refused: {refusal.str()}")
+            self._log.warning("commit.put_off", error=refusal.name())
+        return not refusals
+
+    def _is_error(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            self.connected = True
+            return False
+        if error.code() in _TRANSIENT or (error.retriable() and not error.fatal()):
+            self._log.warning("fetch.retried", error=error.name())
+            return True
+        raise InletError(f"{self._topic}[{message.partition()}]: {error.str()}")
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        metrics.REBALANCES.labels("assigned").inc()
+        gained = [
+            self._gained(consumer, place)
+            for place in consumer.committed(partitions, timeout=_OFFSETS_S)
+        ]
+        # Never the reset policy: an application that never committed starts at the beginning,
+        # because it may hold nothing yet, and an offset that is gone is an error.
+        consumer.assign(
+            [
+                TopicPartition(self._topic, g.partition, OFFSET_BEGINNING if g.first else g.start)
+                for g in gained
+            ]
+        )
+        self._paused = False
+        self._owned = {g.partition for g in gained}
+        self._happened.extend(gained)
+        self.connected = True
+        self._log.info("decisions.assigned", partitions=sorted(g.partition for g in gained))
+
+    def _gained(self, consumer: Consumer, place: TopicPartition) -> Gained:
+        if place.error is not None:
+            raise InletError(f"committed offset: {place.error.str()}")
+        found = consumer.get_watermark_offsets(place, timeout=_OFFSETS_S, cached=False)
+        if found is None:
+            raise InletError(f"{place.topic}[{place.partition}]: no answer about its offsets")
+        low, end = found
+        first = place.offset == OFFSET_INVALID
+        start = low if first else place.offset
+        return Gained(place.partition, start, end, Mark.read(place.metadata), first)
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        metrics.REBALANCES.labels("lost").inc()
+        self._owned -= {place.partition for place in partitions}
+        self._happened.extend(Lost(place.partition) for place in partitions)
+        self._log.info("decisions.lost", partitions=sorted(p.partition for p in partitions))
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - a public error code
+            self.connected = False

@@ -1,0 +1,154 @@
+"""`SinkContract` on every sink found in the registry, each against its real target."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Final
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from connectors import registry
+from connectors.protocol import Change, Contact, Held, Sink
+from connectors.sinks.postgres import Postgres
+from connectors.sinks.webhook import Webhook
+from connectors.testing import PATIENCE_S, Peer, SinkContract
+from noli.cli.stack import ports
+from noli.domain.channel import Kind
+from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
+
+_tables = itertools.count(1)
+#: A sink that cannot keep an expectation, and why. Only ever shrinks.
+WAIVED: Final[dict[tuple[str, str], str]] = {}
+
+
+class WebhookPeer:
+    """A receiver that keeps what the how-to asks of it."""
+
+    secrets: Sequence[str] = (SECRET, SECRET.removeprefix("whsec_"))
+
+    def __init__(self, app: BadApp) -> None:
+        self._app = app
+
+    def sink(self, *, reachable: bool = True) -> Sink:
+        """A webhook to the application, or to a port where nobody listens."""
+        url = self._app.url if reachable else f"http://127.0.0.1:{free_port()}/"
+        config = {"url": url, "secret": SECRET, "timeout_s": PATIENCE_S}
+        config["allow_private_addresses"] = True
+        return Webhook(Webhook.Config.model_validate(config), "crm")
+
+    async def held(self, token: str) -> Held | None:
+        """What the application remembers."""
+        assert self._app.complaints == []
+        return self._app.held.get(token)
+
+    def poisoned(self, change: Change) -> Change:
+        """A contact at which the application fails."""
+        self._app.poison.add(change.token)
+        return change
+
+    @asynccontextmanager
+    async def stalled(self) -> AsyncIterator[None]:
+        """Requests are taken and not answered."""
+        self._app.always(HANG)
+        yield
+        self._app.always(None)
+
+
+class PostgresPeer:
+    """A table of its own on the session's server."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._table = f"noli_contract_{next(_tables)}"
+        self.secrets: Sequence[str] = (str(psycopg.conninfo.conninfo_to_dict(dsn)["password"]),)
+
+    def sink(self, *, reachable: bool = True) -> Sink:
+        """A sink of the table, or one that asks at a port where nobody listens."""
+        dsn = self._dsn if reachable else make_conninfo(self._dsn, port=free_port())
+        config = {"dsn": dsn, "table": self._table, "timeout_s": PATIENCE_S}
+        return Postgres(Postgres.Config.model_validate(config), "dialer")
+
+    async def prepare(self) -> None:
+        """Lay out the table, as `noli app check --fix` does."""
+        sink = self.sink()
+        assert isinstance(sink, Postgres)
+        assert await sink.fix() == [f"was mended: table {self._table} is missing"]
+        await sink.aclose()
+
+    async def held(self, token: str) -> Held | None:
+        """The rows, asked by SQL."""
+        ask = SQL("SELECT channel, purpose, brand, allowed, version FROM {} WHERE token = %s")
+        async with await psycopg.AsyncConnection.connect(self._dsn) as connection:
+            found = await connection.execute(ask.format(Identifier(self._table)), [token])
+            rows = await found.fetchall()
+        if not rows:
+            return None
+        return Held(max(row[4] for row in rows), {row[:3]: row[3] for row in rows})
+
+    def poisoned(self, change: Change) -> Change:
+        """Text that PostgreSQL cannot store."""
+        return change._replace(contact=Contact(Kind.PHONE, "+39\x00333"))
+
+    @asynccontextmanager
+    async def stalled(self) -> AsyncIterator[None]:
+        """Somebody else holds the table."""
+        lock = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(self._table))
+        async with await psycopg.AsyncConnection.connect(self._dsn) as connection:
+            await connection.execute(lock)
+            yield
+            await connection.rollback()
+
+
+@contextmanager
+def webhook_peer(_: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A receiver on a loopback port."""
+    with bad_app() as app:
+        yield WebhookPeer(app)
+
+
+@contextmanager
+def postgres_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A table on the session's server, which only now is started."""
+    yield PostgresPeer(request.getfixturevalue("postgres_dsn"))
+
+
+#: How to make the real target of each sink of the registry.
+PEERS: Final[dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Peer]]]] = {
+    "webhook": webhook_peer,
+    "postgres": postgres_peer,
+}
+
+
+def free_port() -> int:
+    """A loopback port where nobody listens."""
+    return ports.choose(["nobody"])["nobody"]
+
+
+def test_every_sink_of_the_registry_has_a_real_target() -> None:
+    """A new sink comes with a peer here, so none escapes the contract."""
+    assert sorted(PEERS) == registry.names()
+
+
+def test_waivers_name_existing_expectations_and_give_reasons() -> None:
+    """A waiver that no longer waives anything leaves the list."""
+    known = {(name, each) for name in registry.names() for each in SinkContract.expectations()}
+    assert [waiver for waiver, reason in WAIVED.items() if waiver not in known or not reason] == []
+
+
+@pytest.mark.parametrize("expectation", SinkContract.expectations())
+@pytest.mark.parametrize("name", registry.names())
+async def test_sink_keeps_the_contract(
+    name: str, expectation: str, request: pytest.FixtureRequest
+) -> None:
+    """Each expectation of `SinkContract` holds for each sink."""
+    if reason := WAIVED.get((name, expectation)):
+        pytest.xfail(reason)
+    with PEERS[name](request) as peer:
+        if isinstance(peer, PostgresPeer):
+            await peer.prepare()
+        await getattr(SinkContract(peer), expectation)()

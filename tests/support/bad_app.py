@@ -1,0 +1,183 @@
+"""An application with a webhook, on a real socket, that misbehaves as it is told.
+
+It keeps what it is told as the how-to asks of a receiver: by token, the highest version, whole. The
+script is one `Step` per request; once it has run out, every request is taken well.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, NamedTuple
+
+import standardwebhooks
+
+from connectors.protocol import Held
+
+SECRET: Final = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
+#: A test that waits longer than this for a request has found a bug, in seconds.
+DEADLINE_S: Final = 20.0
+
+Pair = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one request is answered. `applies`: whether what it says is kept."""
+
+    status: int = 204
+    applies: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+    #: Take the request and say nothing until the application is released.
+    hangs: bool = False
+    #: Close the connection instead of answering.
+    drops_answer: bool = False
+    body: bytes = b""
+
+
+OK: Final = Step()
+HANG: Final = Step(applies=False, hangs=True)
+APPLIED_BUT_ANSWER_LOST: Final = Step(drops_answer=True)
+
+
+def failing(status: int, **headers: str) -> Step:
+    """A refusal; header names with `_` for `-`."""
+    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Step(status, applies=False, headers=named)
+
+
+class Received(NamedTuple):
+    """One request, in the order of arrival. `at`: seconds of the steady clock."""
+
+    message_id: str
+    body: dict[str, Any]
+    step: Step
+    at: float
+    host: str
+
+
+@dataclass
+class BadApp:
+    """The application. All of it may be used from any thread."""
+
+    url: str = ""
+    received: list[Received] = field(default_factory=list)
+    #: Token → version and verdicts, as a good receiver keeps them.
+    held: dict[str, Held] = field(default_factory=dict)
+    contacts: dict[str, str | None] = field(default_factory=dict)
+    #: What the application could not believe: bad signatures, older versions sent later.
+    complaints: list[str] = field(default_factory=list)
+    #: Bodies that name one of these tokens are refused with 422.
+    poison: set[str] = field(default_factory=set)
+    released: threading.Event = field(default_factory=threading.Event)
+    _script: list[Step] = field(default_factory=list)
+    _always: Step | None = None
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def script(self, *steps: Step) -> None:
+        """Answer the next requests so, one step each."""
+        with self._changed:
+            self._script.extend(steps)
+
+    def always(self, step: Step | None) -> None:
+        """Answer every request so, until told otherwise (None)."""
+        with self._changed:
+            self._always = step
+            self._script.clear()
+
+    def wait_for(self, enough: Callable[[BadApp], bool], deadline_s: float = DEADLINE_S) -> None:
+        """Block until `enough(self)`, looked at after each request. Raises TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: enough(self), deadline_s):
+                raise TimeoutError(f"{len(self.received)} requests were not enough")
+
+    def take(self, message_id: str, raw: bytes, host: str) -> Step:
+        """Note a request and decide on it."""
+        body = json.loads(raw)
+        tokens = {change["token"] for change in body["changes"]}
+        with self._changed:
+            step = self._always or (self._script.pop(0) if self._script else OK)
+            if self.poison & tokens:
+                step = failing(422)
+            self.received.append(Received(message_id, body, step, time.monotonic(), host))
+            if step.applies:
+                self._keep(body["changes"])
+            self._changed.notify_all()
+        return step
+
+    def complain(self, what: str) -> None:
+        """Note something that must not happen."""
+        with self._changed:
+            self.complaints.append(what)
+            self._changed.notify_all()
+
+    def _keep(self, changes: Iterable[dict[str, Any]]) -> None:
+        for change in changes:
+            known = self.held.get(change["token"])
+            if known is not None and (known.version or 0) >= change["version"]:
+                continue
+            gone = dict.fromkeys(known.allowed, False) if known else {}
+            stated = {(v["channel"], v["purpose"], v["brand"]): v["allowed"]
+                      for v in change["verdicts"]}  # fmt: skip
+            self.held[change["token"]] = Held(change["version"], gone | stated)
+            contact = change["contact"]
+            self.contacts[change["token"]] = contact and contact["value"]
+
+
+@contextmanager
+def bad_app(secret: str = SECRET) -> Iterator[BadApp]:
+    """An application on a free loopback port, stopped at the end; what hangs is let go."""
+    app = BadApp()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(app, standardwebhooks.Webhook(secret)))
+    server.daemon_threads = True
+    app.url = f"http://127.0.0.1:{server.server_address[1]}/hooks/noli"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield app
+    finally:
+        app.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(app: BadApp, verifier: standardwebhooks.Webhook) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            """Verify, then follow the script."""
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                verifier.verify(raw, dict(self.headers))
+            except standardwebhooks.WebhookVerificationError as error:
+                app.complain(str(error))
+            step = app.take(self.headers["webhook-id"], raw, self.headers["Host"])
+            if step.hangs:
+                app.released.wait()
+            if step.hangs or step.drops_answer:
+                self.close_connection = True
+                return
+            self.send_response(step.status)
+            for name, value in step.headers:
+                self.send_header(name, value)
+            if step.status != 204:
+                self.send_header("Content-Length", str(len(step.body)))
+            self.end_headers()
+            self.wfile.write(step.body)
+
+        def do_GET(self) -> None:
+            """Nothing of ours is ever fetched: a redirect was followed."""
+            app.complain(f"GET {self.path}")
+            self.send_error(405)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
+            """Tests look at `received`."""
+
+    return Handler
