@@ -112,18 +112,17 @@ class Client:
 
     def send(self, *events: Event, patience_s: float = PATIENCE_S) -> list[dict[str, Any]]:
         """Post events until they are acknowledged, always the same bytes; the answers."""
-        body = json.dumps(events[0] if len(events) == 1 else events).encode()
-        answer = self.insist("/v1/events", body, patience_s)
+        answer = self.insist("/v1/events", body(*events), patience_s)
         assert answer.status == 202, answer
         found = answer.json()
         return [found] if len(events) == 1 else found
 
-    def insist(self, path: str, body: bytes, patience_s: float = PATIENCE_S) -> Answer:
+    def insist(self, path: str, content: bytes, patience_s: float = PATIENCE_S) -> Answer:
         """Post to the intake until an answer comes that is no 429 or 503."""
         end = time.monotonic() + patience_s
         while True:
             try:
-                answer = self.post(self.intake, path, body)
+                answer = self.post(self.intake, path, content)
                 if answer.status not in _TRY_AGAIN:
                     return answer
                 fault = f"HTTP {answer.status}"
@@ -135,8 +134,8 @@ class Client:
 
     def ask(self, *queries: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The lookup's verdicts, in order. Raises OSError while it does not answer."""
-        body = json.dumps({"queries": queries}).encode()
-        answer = self.post(self.lookup, "/v1/decisions", body)
+        asked = json.dumps({"queries": queries}).encode()
+        answer = self.post(self.lookup, "/v1/decisions", asked)
         assert answer.status == 200, answer
         found = answer.json()
         verdicts: list[dict[str, Any]] = found["verdicts"] if isinstance(found, dict) else found
@@ -152,19 +151,19 @@ class Client:
         return [verdict["allowed"] for verdict in verdicts]
 
     def post(
-        self, base: str, path: str, body: bytes, media: str = "application/json", **headers: str
+        self, base: str, path: str, content: bytes, media: str = "application/json", **headers: str
     ) -> Answer:
         """One attempt, with the API key. Raises OSError or HTTPException."""
         given = {"Authorization": f"Bearer {self._key}", "Content-Type": media, **headers}
-        return self.request(base, path, body, given)
+        return self.request(base, path, content, given)
 
     def request(
-        self, base: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self, base: str, path: str, content: bytes | None, headers: Mapping[str, str]
     ) -> Answer:
         """POST a body or GET without one, on this thread's connection."""
         connection = self._connection(base)
         try:
-            connection.request("GET" if body is None else "POST", path, body, dict(headers))
+            connection.request("GET" if content is None else "POST", path, content, dict(headers))
             response = connection.getresponse()
             return Answer(response.status, dict(response.headers), response.read())
         except BaseException:
@@ -176,6 +175,11 @@ class Client:
         if base not in kept:
             kept[base] = http.client.HTTPConnection(urlsplit(base).netloc, timeout=_REQUEST_S)
         return kept[base]
+
+
+def body(*events: Event) -> bytes:
+    """What is posted: one event, or an array of them."""
+    return json.dumps(events[0] if len(events) == 1 else events).encode()
 
 
 def query(contact: Contact, channel: str, purpose: str = "marketing") -> dict[str, Any]:

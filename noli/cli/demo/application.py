@@ -87,6 +87,11 @@ class Application:
         now = clock.now_ms()
         return told is not None and any(told.allows(scope, now) for scope in told.allowed)
 
+    def token(self, name: Name) -> str:
+        """The token under which a contact came. Raises `KeyError` for a stranger."""
+        with self._news:
+            return self._tokens[name]
+
     def contacts(self) -> int:
         """How many contacts it knows."""
         with self._news:

@@ -1,0 +1,264 @@
+"""The whole of it, as a user has it: `noli up`, HTTP in, two applications and a lookup out."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import pytest
+import yaml
+
+from noli.cli.demo import application
+from noli.cli.demo.application import Application
+from noli.cli.stack.postgres import embedded_postgres
+from noli.runtime.registry import codec
+from noli.runtime.settings import Settings
+from tests.support import blackbox
+from tests.support.blackbox import (
+    CONTROLLER,
+    Client,
+    Contact,
+    Dialer,
+    Stack,
+    consent,
+    event,
+    objection,
+    until,
+)
+from tests.support.log import Reader, append
+
+#: "Every application of the company holds that within seconds."
+SECONDS: Final = 10.0
+pytestmark = pytest.mark.timeout(240)
+
+
+@dataclass
+class World:
+    """A stack, the two applications it serves, and somebody who sends and asks."""
+
+    stack: Stack
+    crm: Application
+    dialer: Dialer
+    client: Client
+    tmp: Path
+
+    def everywhere(self, contact: Contact, channel: str, *, allowed: bool) -> None:
+        """Wait until both applications and the lookup agree, within seconds."""
+        found: list[bool] = []
+
+        def agree() -> bool:
+            found[:] = self.held(contact, channel)
+            return found == [allowed] * 3
+
+        until(agree, f"{channel} is not {allowed} at [webhook, PostgreSQL, lookup]", SECONDS)
+
+    def held(self, contact: Contact, channel: str) -> list[bool]:
+        """What webhook application, table and lookup would do."""
+        return [
+            self.crm.allowed(contact, channel),
+            *self.dialer.allowed([contact], channel),
+            *self.client.allowed([contact], channel),
+        ]
+
+    def settings(self) -> Settings:
+        """Settings that point at its log."""
+        found = self.stack.endpoints()
+        return Settings(kafka=found["kafka"], registry=found["registry"], data=self.tmp / "reader")
+
+
+def manifest(folder: Path, app: str, sink: str, config: dict[str, Any]) -> None:
+    """Write the manifest of an application."""
+    folder.mkdir(exist_ok=True)
+    found = {"app": app, "sink": sink, "controllers": [CONTROLLER], "config": config}
+    (folder / f"{app}.yaml").write_text(yaml.safe_dump(found), "utf-8")
+
+
+def webhook_manifest(folder: Path, app: str, behind: Application) -> None:
+    """Write the manifest of an application behind a webhook on this machine."""
+    config = {"url": behind.url, "secret": behind.secret, "allow_private_addresses": True}
+    manifest(folder, app, "webhook", config)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One stack for the tests of this file; each test has contacts of its own."""
+    tmp = tmp_path_factory.mktemp("end-to-end")
+    with application.running() as crm, embedded_postgres() as server:
+        webhook_manifest(tmp / "apps", "crm", crm)
+        manifest(tmp / "apps", "dialer", "postgres", {"dsn": server.dsn})
+        blackbox.run("app", "check", "--fix", str(tmp / "apps" / "dialer.yaml"))
+        with blackbox.up(tmp / "data", tmp / "apps") as stack:
+            dialer = Dialer(server.dsn)
+            yield World(stack, crm, dialer, stack.client(), tmp)
+            dialer.close()
+
+
+@pytest.fixture
+def mobile() -> Contact:
+    """A number that no other test uses."""
+    return "phone", f"+39301{uuid.uuid4().int % 10**7:07d}"
+
+
+@pytest.fixture
+def address() -> Contact:
+    """An address that no other test uses, at an IDN domain."""
+    return "email", f"{uuid.uuid4().hex}@xn--caff-citt-y1a6f.example"
+
+
+@pytest.mark.rule("OBJECT")
+def test_an_objection_is_obeyed_everywhere_and_a_later_consent_too(
+    world: World, mobile: Contact
+) -> None:
+    """Unknown is denied; consent, objection, consent again: each holds at all three."""
+    assert world.held(mobile, "sms") == [False] * 3
+    world.client.send(consent(mobile, "sms"))
+    world.everywhere(mobile, "sms", allowed=True)
+    world.client.send(objection(mobile))
+    world.everywhere(mobile, "sms", allowed=False)
+    world.client.send(consent(mobile, "sms"))
+    world.everywhere(mobile, "sms", allowed=True)
+
+
+def test_another_spelling_is_the_same_contact(world: World) -> None:
+    """An objection under one spelling denies the contact that consented under another."""
+    tail = f"{uuid.uuid4().int % 10**7:07d}"
+    world.client.send(consent(("phone", f"302 {tail}"), "sms"))
+    number = ("phone", f"+39302{tail}")
+    world.everywhere(number, "sms", allowed=True)
+    world.client.send(objection(("phone", f"0039 302/{tail}")))
+    world.everywhere(number, "sms", allowed=False)
+
+
+@pytest.mark.parametrize("form", ["multipart", "urlencoded"])
+def test_a_click_on_a_link_in_a_mail_is_an_objection(
+    world: World, address: Contact, form: str
+) -> None:
+    """RFC 8058: the page changes nothing, the POST denies everywhere, and answers 200 again."""
+    world.client.send(consent(address, "email"))
+    world.everywhere(address, "email", allowed=True)
+    path = link(world, address)
+    page = world.client.request(world.client.intake, path, None, {"Accept": "text/html"})
+    assert page.status == 200
+    assert world.held(address, "email") == [True] * 3
+    assert click(world.client, path, form) == 200
+    world.everywhere(address, "email", allowed=False)
+    assert click(world.client, path, form) == 200
+
+
+def test_a_link_that_nobody_minted_is_unknown(world: World) -> None:
+    """A forged token is a 404, without a hint."""
+    assert click(world.client, "/u/AAAA", "urlencoded") == 404
+
+
+def link(world: World, address: Contact) -> str:
+    """Path of a minted unsubscribe link."""
+    found = blackbox.run(
+        "unsubscribe-link", "--data", str(world.stack.data), CONTROLLER, address[0], address[1]
+    )
+    (path,) = re.findall(r"/u/\S+", found.stdout)
+    return str(path)
+
+
+def click(client: Client, path: str, form: str) -> int:
+    """What a mail provider posts: one field, no key."""
+    body = b"List-Unsubscribe=One-Click"
+    media = "application/x-www-form-urlencoded"
+    if form == "multipart":
+        media = "multipart/form-data; boundary=b"
+        body = b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\n'
+        body += b"One-Click\r\n--b--\r\n"
+    return client.request(client.intake, path, body, {"Content-Type": media}).status
+
+
+def test_the_same_event_again_is_one_event(world: World, mobile: Contact) -> None:
+    """A repeated (source, id) is acknowledged again and changes nothing."""
+    said = consent(mobile, "sms")
+    (first,) = world.client.send(said)
+    world.client.send(objection(mobile))
+    world.everywhere(mobile, "sms", allowed=False)
+    (again,) = world.client.send(said)
+    assert again["id"] == first["id"]
+    world.client.send(consent(mobile, "mms"))  # once this shows, what came before it has too
+    world.everywhere(mobile, "mms", allowed=True)
+    assert world.held(mobile, "sms") == [False] * 3
+
+
+def test_a_refused_event_is_told_field_and_stores_nothing(world: World, mobile: Contact) -> None:
+    """A consent to two purposes is a 422 that names the field."""
+    wrong = consent(mobile, "sms")
+    wrong["data"]["purpose"] = "marketing profiling"
+    answer = world.client.insist("/v1/events", blackbox.body(wrong))
+    assert answer.status == 422
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert "data.purpose" in answer.body.decode()
+    assert mobile[1] not in answer.body.decode()
+
+
+def test_an_objection_of_an_unreadable_contact_is_kept_for_a_human(world: World) -> None:
+    """202 with `quarantined`, and the whole event stands in noli.quarantine."""
+    marker = f"mario rossi {uuid.uuid4().hex}"
+    (answer,) = world.client.send(event("objection.raised", ("phone", marker), via="letter"))
+    assert answer["quarantined"] is True
+    assert quarantined(world, lambda found: marker.encode() in (found["value"] or b""))
+
+
+@pytest.mark.rule("OBJECT")
+def test_poison_under_a_contact_denies_that_contact(world: World, mobile: Contact) -> None:
+    """Bytes nobody can read, under a contact's key: it is denied everywhere, a human is called."""
+    (answer,) = world.client.send(consent(mobile, "sms"))
+    world.everywhere(mobile, "sms", allowed=True)
+    key = bytes.fromhex(world.crm.token(mobile))
+    partition = int(answer["receipt"].split(":")[1])
+    append(world.settings(), "noli.objections", [(partition, key, b"\x00not avro")])
+    world.everywhere(mobile, "sms", allowed=False)
+    assert quarantined(world, lambda found: found["key"] == key)
+
+
+def quarantined(world: World, wanted: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether such a record comes to stand in noli.quarantine."""
+    settings = world.settings()
+    contracts = codec(settings)
+    reader = Reader(settings, "noli.quarantine")
+    try:
+        reader.until(
+            lambda records: any(wanted(contracts.decode(each.value)[1]) for each in records),
+            SECONDS,
+        )
+    finally:
+        reader.close()
+    return True
+
+
+def test_a_second_stack_beside_the_first_keeps_to_itself(world: World, mobile: Contact) -> None:
+    """Another `--data` is another company; what it learned outlives down and up; all of it ends."""
+    with application.running() as other:
+        apps, data = world.tmp / "other-apps", world.tmp / "other-data"
+        webhook_manifest(apps, "crm", other)
+        with blackbox.up(data, apps) as second:
+            second.client().send(consent(mobile, "sms"), consent(("phone", "+393034444444"), "sms"))
+            until(lambda: other.allowed(mobile, "sms"), "the second stack's own app", SECONDS)
+            second.client().send(objection(mobile))
+            until(lambda: not other.allowed(mobile, "sms"), "the objection", SECONDS)
+            assert not world.crm.allowed(mobile, "sms")
+            pids = processes(second)
+        assert [name for name, one in pids.items() if one.is_running()] == []
+        assert not (data / "endpoints.json").exists()
+        with blackbox.up(data, apps) as again:
+            asked = [mobile, ("phone", "+393034444444")]
+            assert again.client().allowed(asked, "sms") == [False, True]
+    assert world.client.allowed([("phone", "+393034444444")], "sms") == [False]
+
+
+def processes(stack: Stack) -> dict[str, psutil.Process]:
+    """Everything a stack runs: its workers, the supervisor above them and what stands below."""
+    workers = {name: psutil.Process(pid) for name, pid in stack.endpoints()["processes"].items()}
+    supervisor = next(iter(workers.values())).parent()
+    assert supervisor is not None
+    below = {f"{one.name()}-{one.pid}": one for one in supervisor.children()}
+    assert len(below) > len(workers), "Kafka and the registry are children too"
+    return {**below, "supervisor": supervisor}
