@@ -58,7 +58,8 @@ def apply(settings: Settings) -> Plan:
         first = planned.refused[0]
         raise ProblemError(
             f"{first.name}: {first.what} is refused: {first.why}",
-            "nothing was changed; `noli topics plan` shows the whole comparison",
+            "nothing was changed; `noli topics plan` shows the whole comparison. A local stack of "
+            "another version is left behind with another --data",
         )
     try:
         client = broker.admin(settings)

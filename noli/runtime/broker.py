@@ -7,13 +7,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -135,3 +136,42 @@ def _result(future: Future[Any]) -> Any:  # noqa: ANN401 - each call has its own
 def _reason(error: KafkaException) -> str:
     cause = error.args[0] if error.args else error
     return str(cause.str()) if hasattr(cause, "str") else str(cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How many records of a topic a group has not committed yet; of all its partitions."""
+
+    group: str
+    topic: str
+    records: int
+
+
+def ends(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[str, dict[int, int]]:
+    """End offset of each partition of the named topics. Raises `BrokerUnavailable`."""
+    wanted = {
+        TopicPartition(name, partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        for name in names
+        for partition in range(cluster.topics[name][0])
+    }
+    found: dict[str, dict[int, int]] = {}
+    answers = client.list_offsets(wanted, request_timeout=_TIMEOUT_S) if wanted else {}
+    for place, future in answers.items():
+        found.setdefault(place.topic, {})[place.partition] = _result(future).offset
+    return found
+
+
+def lags(client: AdminClient, ends_of: Mapping[str, Mapping[int, int]]) -> list[Lag]:
+    """Lag of every group on the topics of `ends_of`, by group and topic."""
+    listed = _result(client.list_consumer_groups(request_timeout=_TIMEOUT_S))
+    found: list[Lag] = []
+    for group in sorted(entry.group_id for entry in listed.valid):
+        request = [ConsumerGroupTopicPartitions(group)]
+        (future,) = client.list_consumer_group_offsets(request, request_timeout=_TIMEOUT_S).values()
+        behind: dict[str, int] = {}
+        for place in _result(future).topic_partitions:
+            if place.offset >= 0 and place.topic in ends_of:
+                left = ends_of[place.topic].get(place.partition, place.offset) - place.offset
+                behind[place.topic] = behind.get(place.topic, 0) + max(left, 0)
+        found += [Lag(group, topic, left) for topic, left in sorted(behind.items())]
+    return found

@@ -28,7 +28,7 @@ def worker(client: httpx2.AsyncClient, url: str) -> Probe:
             return False, "does not listen yet"
         except httpx2.HTTPError as error:
             return False, type(error).__name__
-        return answer.status_code == HTTPStatus.OK, _words(answer)
+        return answer.status_code == HTTPStatus.OK, words(answer)
 
     return probe
 
@@ -60,7 +60,8 @@ def store(
     return probe
 
 
-def _words(answer: httpx2.Response) -> str:
+def words(answer: httpx2.Response) -> str:
+    """What a worker says of its readiness, short."""
     try:
         body = json.loads(answer.text)
     except ValueError:
