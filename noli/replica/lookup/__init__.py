@@ -1,0 +1,1 @@
+"""The gate over HTTP: `POST /v1/decisions`."""

@@ -1,0 +1,125 @@
+"""The body of `POST /v1/decisions`: questions read strictly, symbols read leniently.
+
+A field that is missing or of the wrong type is the caller's mistake and is named. A channel, a
+purpose or a contact that nobody can make sense of is a doubt, and a doubt is denied, not refused:
+one bad number must not hold up the other 999. Fields beyond these are passed over: an answer
+without them is never wider.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from noli.domain import times
+from noli.replica.gate import Question
+from noli.runtime.problem import Problem
+
+#: Most questions in one post.
+BATCH_MAX: Final = 1_000
+
+_MEDIA: Final = ("", "application/json")
+
+#: msgspec ends its messages with the place; a missing field is named in the message itself.
+_PLACE: Final = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(.*)`")
+
+_REMEDY_AT: Final = (
+    "an answer for the past comes from the evidence, not from here: leave `at` out, or use "
+    "`noli explain`"
+)
+
+
+class _Contact(msgspec.Struct, frozen=True):
+    kind: str
+    value: str
+
+
+class _Query(msgspec.Struct, frozen=True):
+    controller: str
+    contact: _Contact
+    channel: str
+    purpose: str
+    brand: str | None = None
+    product: str | None = None
+    campaign: str | None = None
+    at: str | None = None
+
+
+class _Body(msgspec.Struct, frozen=True):
+    queries: list[_Query]
+
+
+_DECODER: Final = msgspec.json.Decoder(_Body)
+
+
+def read(body: bytes, headers: Mapping[str, str], now: int, lease_ms: int) -> list[Question]:
+    """The questions of a request, as asked at `now`. Raises `Problem` 400, 413, 415 or 422."""
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in _MEDIA:
+        raise Problem(415, "unsupported-media-type", "send application/json")
+    try:
+        queries = _DECODER.decode(body).queries
+    except msgspec.ValidationError as error:
+        raise _refused([_named(str(error))]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, "malformed", "the body is not JSON in UTF-8") from error
+    if len(queries) > BATCH_MAX:
+        detail = f"{len(queries)} queries; send at most {BATCH_MAX} in one post"
+        raise Problem(413, "too-large", detail)
+    errors = [*_errors(queries, now - lease_ms)]
+    if errors:
+        raise _refused(errors)
+    return [_question(query) for query in queries]
+
+
+def _question(query: _Query) -> Question:
+    # `campaign` decides nothing yet: it is taken so that callers can send it from the first day.
+    return Question(
+        query.controller,
+        (query.contact.kind, query.contact.value),
+        query.channel,
+        query.purpose,
+        query.brand,
+        query.product,
+        None if query.at is None else times.parse(query.at),
+    )
+
+
+def _errors(queries: list[_Query], earliest: int) -> Iterator[dict[str, Any]]:
+    for index, query in enumerate(queries):
+        if not query.controller.strip():
+            yield _error(index, "controller", "name the controller who asks")
+        if query.at is not None:
+            try:
+                at = times.parse(query.at)
+            except (ValueError, OverflowError):
+                yield _error(index, "at", "give an RFC 3339 time with its offset")
+                continue
+            if at < earliest:
+                yield _error(index, "at", _REMEDY_AT)
+
+
+def _error(index: int, field: str, detail: str) -> dict[str, Any]:
+    return {"index": index, "field": f"queries[{index}].{field}", "detail": detail}
+
+
+def _named(message: str) -> dict[str, Any]:
+    """Msgspec's message as field and detail; it quotes types, never values."""
+    found = _PLACE.fullmatch(message)
+    detail, place = (found[1], found[2] or "") if found else (message, "")
+    missing = _MISSING.fullmatch(detail)
+    if missing is not None:
+        place = f"{place}.{missing[1]}" if place else missing[1]
+        detail = "is missing"
+    index = re.match(r"queries\[(\d+)\]", place)
+    return {"index": int(index[1]) if index else None, "field": place or "body", "detail": detail}
+
+
+def _refused(errors: list[dict[str, Any]]) -> Problem:
+    first, more = errors[0], len(errors) - 1
+    detail = f"{first['field']}: {first['detail']}" + (f"; {more} more in errors" if more else "")
+    return Problem(422, "refused", detail, extra={"errors": errors})

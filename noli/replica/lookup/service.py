@@ -1,0 +1,94 @@
+"""The lookup as one ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from noli.domain import times
+from noli.replica.gate import Answer, Gate, Question
+from noli.replica.lookup import questions
+from noli.runtime import apidocs, httpserver
+from noli.runtime.apikeys import Keyring
+from noli.runtime.clock import now_ms
+
+#: Bytes of a body: a thousand questions of half a kilobyte.
+BODY_MAX: Final = 512_000
+
+#: Seconds a body may take to arrive.
+BODY_TIMEOUT_S: Final = 5.0
+
+#: Questions answered before others get their turn: about 2 ms.
+_TURN: Final = 100
+
+_MS_PER_S: Final = 1000
+
+
+def application(gate: Gate, keyring: Keyring, lease_s: float) -> ASGIApp:
+    """The routes of the lookup. Ready means: a question asked now would be answered fresh."""
+
+    def ready() -> tuple[bool, Mapping[str, object]]:
+        status = gate.status()
+        age = None if status.as_of is None else (now_ms() - status.as_of) / _MS_PER_S
+        detail = {"contacts": status.contacts, "as_of_age_s": age}
+        return status.fresh, detail if status.fresh else {"why": status.reason, **detail}
+
+    description = resources.files("noli.replica.lookup").joinpath("openapi.json")
+    return httpserver.application(
+        [
+            Route("/v1/decisions", _decisions(gate, keyring, lease_s), methods=["POST"]),
+            *httpserver.probes(ready),
+            *apidocs.routes(description.read_text("utf-8")),
+        ]
+    )
+
+
+def _decisions(
+    gate: Gate, keyring: Keyring, lease_s: float
+) -> Callable[[Request], Awaitable[Response]]:
+    lease_ms = int(lease_s * _MS_PER_S)
+
+    async def post_decisions(request: Request) -> Response:
+        headers = request.headers
+        keyring.authorise(headers.get("authorization"), headers.get("x-api-key"), "decisions:read")
+        body = await httpserver.read_body(request, BODY_MAX, BODY_TIMEOUT_S)
+        asked = questions.read(body, headers, now_ms(), lease_ms)
+        answers: list[Answer] = []
+        for turn in _turns(asked):
+            if answers:
+                await asyncio.sleep(0)
+            answers += gate.check_many(turn)
+        return httpserver.json_response(200, {"decisions": [*_described(answers)]})
+
+    return post_decisions
+
+
+def _turns(asked: list[Question]) -> Iterator[list[Question]]:
+    for start in range(0, len(asked), _TURN):
+        yield asked[start : start + _TURN]
+
+
+def _described(answers: Iterable[Answer]) -> Iterator[dict[str, Any]]:
+    """Answers with their times as RFC 3339 text; most share theirs."""
+    text = cache(_text)
+    for answer in answers:
+        yield {
+            **answer._asdict(),
+            "until": text(answer.until),
+            "as_of": text(answer.as_of),
+        }
+
+
+def _text(moment: int | None) -> str | None:
+    try:
+        return None if moment is None else times.text(moment)
+    except OverflowError:
+        return None  # beyond the year 9999: nobody alive will see it change
