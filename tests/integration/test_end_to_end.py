@@ -5,25 +5,18 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import psutil
 import pytest
-import yaml
 
 from noli.cli.demo import application
-from noli.cli.demo.application import Application
-from noli.cli.stack.postgres import embedded_postgres
 from noli.runtime.registry import codec
-from noli.runtime.settings import Settings
 from tests.support import blackbox
 from tests.support.blackbox import (
     CONTROLLER,
     Client,
     Contact,
-    Dialer,
     Stack,
     consent,
     event,
@@ -31,71 +24,16 @@ from tests.support.blackbox import (
     until,
 )
 from tests.support.log import Reader, append
+from tests.support.world import SECONDS, World, opened, webhook_manifest
 
-#: "Every application of the company holds that within seconds."
-SECONDS: Final = 10.0
 pytestmark = pytest.mark.timeout(240)
-
-
-@dataclass
-class World:
-    """A stack, the two applications it serves, and somebody who sends and asks."""
-
-    stack: Stack
-    crm: Application
-    dialer: Dialer
-    client: Client
-    tmp: Path
-
-    def everywhere(self, contact: Contact, channel: str, *, allowed: bool) -> None:
-        """Wait until both applications and the lookup agree, within seconds."""
-        found: list[bool] = []
-
-        def agree() -> bool:
-            found[:] = self.held(contact, channel)
-            return found == [allowed] * 3
-
-        until(agree, f"{channel} is not {allowed} at [webhook, PostgreSQL, lookup]", SECONDS)
-
-    def held(self, contact: Contact, channel: str) -> list[bool]:
-        """What webhook application, table and lookup would do."""
-        return [
-            self.crm.allowed(contact, channel),
-            *self.dialer.allowed([contact], channel),
-            *self.client.allowed([contact], channel),
-        ]
-
-    def settings(self) -> Settings:
-        """Settings that point at its log."""
-        found = self.stack.endpoints()
-        return Settings(kafka=found["kafka"], registry=found["registry"], data=self.tmp / "reader")
-
-
-def manifest(folder: Path, app: str, sink: str, config: dict[str, Any]) -> None:
-    """Write the manifest of an application."""
-    folder.mkdir(exist_ok=True)
-    found = {"app": app, "sink": sink, "controllers": [CONTROLLER], "config": config}
-    (folder / f"{app}.yaml").write_text(yaml.safe_dump(found), "utf-8")
-
-
-def webhook_manifest(folder: Path, app: str, behind: Application) -> None:
-    """Write the manifest of an application behind a webhook on this machine."""
-    config = {"url": behind.url, "secret": behind.secret, "allow_private_addresses": True}
-    manifest(folder, app, "webhook", config)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One stack for the tests of this file; each test has contacts of its own."""
-    tmp = tmp_path_factory.mktemp("end-to-end")
-    with application.running() as crm, embedded_postgres() as server:
-        webhook_manifest(tmp / "apps", "crm", crm)
-        manifest(tmp / "apps", "dialer", "postgres", {"dsn": server.dsn})
-        blackbox.run("app", "check", "--fix", str(tmp / "apps" / "dialer.yaml"))
-        with blackbox.up(tmp / "data", tmp / "apps") as stack:
-            dialer = Dialer(server.dsn)
-            yield World(stack, crm, dialer, stack.client(), tmp)
-            dialer.close()
+    with opened(tmp_path_factory.mktemp("end-to-end")) as found:
+        yield found
 
 
 @pytest.fixture
