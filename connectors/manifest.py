@@ -75,7 +75,9 @@ def explained(
     path: Path, error: ValidationError, known: type[BaseModel], prefix: str = ""
 ) -> ManifestError:
     """The first mistake of a validation, in words that hold no value."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    # A misspelt field is also a missing one: the spelling is what helps.
+    first = min(found, key=lambda each: each["type"] != "extra_forbidden")
     field = prefix + ".".join(str(part) for part in first["loc"])
     fields = ", ".join(known.model_fields)
     match first["type"]:
