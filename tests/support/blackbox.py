@@ -138,7 +138,7 @@ class Client:
         answer = self.post(self.lookup, "/v1/decisions", asked)
         assert answer.status == 200, answer
         found = answer.json()
-        verdicts: list[dict[str, Any]] = found["verdicts"] if isinstance(found, dict) else found
+        verdicts: list[dict[str, Any]] = found["decisions"]
         assert len(verdicts) == len(queries)
         return verdicts
 

@@ -107,7 +107,7 @@ def _ask(client: httpx2.Client, url: str, key: str, queries: list[dict[str, Any]
             headers={"Authorization": f"Bearer {key}"},
         )
         answer.raise_for_status()
-        answers += [bool(verdict["allowed"]) for verdict in answer.json()["verdicts"]]
+        answers += [bool(verdict["allowed"]) for verdict in answer.json()["decisions"]]
     if len(answers) != len(queries):
         raise ProblemError(f"the lookup gave {len(answers)} answers to {len(queries)} questions")
     return answers
