@@ -33,9 +33,12 @@ class Outcome(NamedTuple):
     changes: set[tuple[int, int]]
 
 
-def outcome(state: State, policy: Policy, brand: str, at: int) -> Outcome:
-    """Apply every rule of law.md to a state, for who asks for `brand` at `at` (ms)."""
-    case = Case(state, policy, brand, at)
+def outcome(state: State, policy: Policy, brand: str, at: int, known: int | None = None) -> Outcome:
+    """Apply every rule of law.md to a state, for who asks for `brand` at `at` (ms).
+
+    With `known`, what will hold at `at` by what was known at that earlier moment.
+    """
+    case = Case(state, policy, brand, at, at if known is None else known)
     if state.grants:
         sources.find_unlawful(case)
         for grant in state.grants:

@@ -58,7 +58,7 @@ class _Coming(NamedTuple):
 def rows(state: State, policy: Policy, brand: str, at: int) -> tuple[list[Row], int | None]:
     """Rows of who asks for `brand` at `at` (ms), and the first moment at which they change."""
     now = outcome(state, policy, brand, at)
-    coming, first = _coming(state, policy, brand, now) if now.changes else ([], None)
+    coming, first = _coming(state, policy, brand, now, at) if now.changes else ([], None)
     found: list[Row] = []
     for mask, tags in _parts(channel.applicable(state.kind), now, coming):
         # A moment makes a shape its own: not worth remembering.
@@ -67,7 +67,7 @@ def rows(state: State, policy: Policy, brand: str, at: int) -> tuple[list[Row], 
 
 
 def _coming(
-    state: State, policy: Policy, brand: str, now: Outcome
+    state: State, policy: Policy, brand: str, now: Outcome, at: int
 ) -> tuple[list[_Coming], int | None]:
     """Which pairs change, when first: the outcome of then compared with that of now.
 
@@ -78,7 +78,7 @@ def _coming(
     plain, conditional = _union(now.allowed), _union(now.products)
     found = []
     for moment, until in sorted(now.changes):
-        then = outcome(state, policy, brand, moment)
+        then = outcome(state, policy, brand, moment, at)
         differs = _differs(now, then)
         if differs and first is None:
             first = moment

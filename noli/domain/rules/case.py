@@ -44,6 +44,7 @@ class Case:
         "denied",
         "granted",
         "kind",
+        "known",
         "latest",
         "lifts",
         "policy",
@@ -55,11 +56,13 @@ class Case:
         "unlawful",
     )
 
-    def __init__(self, state: State, policy: Policy, brand: str, at: int) -> None:
+    def __init__(self, state: State, policy: Policy, brand: str, at: int, known: int) -> None:
         self.state: Final = state
         self.policy: Final = policy
         self.brand: Final = brand
         self.at: Final = at
+        #: The moment whose knowledge of revocations counts.
+        self.known: Final = known
         self.kind: Final[Kind | None] = state.kind
         self.applicable: Final = channel.applicable(state.kind)
         #: Latest times of the marks without a key.

@@ -18,7 +18,7 @@ def find_unlawful(case: Case) -> None:
         controller = case.state.controller
         for source in {g.source for g in grants if g.source}:
             accepted = revoked.get((controller, source))
-            if accepted is not None and accepted <= case.at:
+            if accepted is not None and accepted <= case.known:
                 unlawful.add(source)
     if unlawful:
         case.unlawful = frozenset(unlawful)
