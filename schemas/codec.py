@@ -171,14 +171,24 @@ def leading_long(data: bytes) -> int:
     return _long(data, HEADER.size)[0]
 
 
+def pack_lead(epoch: int, wake: int) -> bytes:
+    """The `lead` field of a state record."""
+    return _LEAD.pack(epoch, wake)
+
+
 def lead(data: bytes) -> Lead:
-    """The first three fields of a state record: epoch, wake, labels. Raises `UnreadableError`."""
-    epoch, at = _long(data, HEADER.size)
-    wake, at = _long(data, at)
+    """Epoch, wake and labels of a state record. Raises `UnreadableError`."""
+    at = HEADER.size + _LEAD.size
+    if len(data) <= at:
+        raise UnreadableError(f"{len(data)} bytes, no lead")
+    epoch, wake = _LEAD.unpack_from(data, HEADER.size)
+    if not data[at]:
+        return Lead(epoch, wake, b"")
     size, at = _long(data, at)
     return Lead(epoch, wake, data[at : at + size])
 
 
+_LEAD: Final = struct.Struct(">qq")
 _VARINT_MORE: Final = 0x80
 _VARINT_BITS: Final = 7
 

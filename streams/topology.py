@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from noli.runtime.processor import Topology
+from noli.runtime.part import Topology
+
+#: What concerns every contact; one copy on each partition.
+CONTROL: Final = "noli.control"
 
 #: Intents in, verdicts out. Objections lead: a backlog of grants never stands before one.
 SUPPRESS: Final = Topology(
     group="noli.suppress",
-    lanes=("noli.objections", "noli.grants"),
+    lanes=("noli.objections", CONTROL, "noli.grants"),
     state="noli.state",
     decisions="noli.decisions",
 )

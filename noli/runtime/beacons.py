@@ -108,5 +108,6 @@ class Beacons:
 
     def _append(self, number: int, epoch: int, as_of: int) -> None:
         value = self._codec.encode("noli.Beacon", {"epoch": epoch, "as_of": as_of})
-        self._outputs.send(self._topic, number, BEACON_KEY, value)
+        if self._topic:
+            self._outputs.send(self._topic, number, BEACON_KEY, value)
         metrics.BEACON_AS_OF.labels(number).set(as_of / _MS_PER_S)

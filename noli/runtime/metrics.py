@@ -76,6 +76,10 @@ QUARANTINED = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+#: Verdicts that changed by themselves. A burst is normal at midnight; a steady rise is not.
+WAKES = Counter("noli_wakes_total", "Keys whose moment came and was seen to.", registry=REGISTRY)
+#: Contacts derived again because their source was revoked.
+SWEPT = Counter("noli_swept_total", "Keys derived again under a label.", registry=REGISTRY)
 #: How fresh decisions are: now minus this is what readers' leases measure.
 BEACON_AS_OF = Gauge(
     "noli_beacon_as_of_timestamp_seconds",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _FLUSH_S: Final = DELIVERY_TIMEOUT_MS / 1000 + 5.0
 
 
+#: `partition` value by which librdkafka applies the partitioner (RD_KAFKA_PARTITION_UA).
+_BY_KEY: Final = -1
+
 #: The offset before a claim is confirmed: whatever it turns out to be is no gap.
 _NEW: Final = -1
 
@@ -62,11 +65,12 @@ class Outputs:
             | {"error_cb": self._on_error}
         )
 
-    def send(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
-        """Queue one record; `deliver` waits for it."""
+    def send(self, topic: str, partition: int | None, key: bytes | None, value: bytes) -> None:
+        """Queue one record; `deliver` waits for it. `partition` None lets the key decide."""
+        number = _BY_KEY if partition is None else partition
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, on_delivery=self._report)
+                self._producer.produce(topic, value, key, number, on_delivery=self._report)
             except BufferError:
                 self._producer.poll(0.1)
                 self._raise_if_failed()

@@ -9,15 +9,16 @@ failure. Steps are plain functions over `Part`; they know no Kafka.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final
 
 from noli.runtime import metrics
 from noli.runtime.beacons import Beacons
-from noli.runtime.clock import now_ms, steady
+from noli.runtime.chores import chores
+from noli.runtime.clock import steady
 from noli.runtime.lanes import Lanes
 from noli.runtime.logging import get_logger
 from noli.runtime.outputs import Outputs
+from noli.runtime.part import Part, Record
 from noli.runtime.repair import Repairs
 from noli.runtime.restore import Takeover
 
@@ -26,95 +27,17 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
+    from noli.runtime.part import Step, Topology
     from noli.runtime.process import Stop
     from noli.runtime.settings import Settings
-    from noli.runtime.store import PartitionStore
     from schemas.codec import Codec
 
 #: Seconds between commits: a crash repeats at most this much input.
 _COMMIT_EVERY_S: Final = 0.2
 #: Lane records behind which the worker calls itself not ready.
 _READY_LAG: Final = 10_000
-#: Decoded states kept per partition; beyond, the oldest entries go.
-_MEMO_SIZE: Final = 20_000
-
-_MS_PER_S: Final = 1000
-
-
-class Record(NamedTuple):
-    """One input record. `at` is the log's timestamp, ms."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Topology:
-    """Topics of a processor; `lanes[0]` is served first. All are co-partitioned."""
-
-    group: str
-    lanes: tuple[str, ...]
-    state: str
-    decisions: str
-
-
-@dataclass(slots=True)
-class Part:
-    """A partition in the hands of a step: read and write state, emit outputs."""
-
-    number: int
-    epoch: int
-    topology: Topology
-    store: PartitionStore
-    outputs: Outputs
-    #: Decoded states by key, at the step's disposal; lives as long as the ownership.
-    memo: dict[bytes, object] = field(default_factory=dict)
-    unsaved: dict[bytes, bytes] = field(default_factory=dict)
-    caused: list[tuple[str, int]] = field(default_factory=list)
-
-    def load(self, key: bytes) -> bytes | None:
-        """State bytes of a key, including what this batch saved."""
-        return self.unsaved.get(key) or self.store.get(key)
-
-    def save(self, key: bytes, value: bytes) -> None:
-        """Set the state of a key: to the state topic now, to disk once that is delivered."""
-        self.unsaved[key] = value
-        self.outputs.send(self.topology.state, self.number, key, value)
-
-    def emit(self, topic: str, key: bytes | None, value: bytes) -> None:
-        """Append an output to the same partition of `topic`."""
-        self.outputs.send(topic, self.number, key, value)
-
-    def decided(self, lane: str, accepted: int) -> None:
-        """Count a decision's delay from `accepted` (ms) once it is delivered."""
-        self.caused.append((lane, accepted))
-
-    def stored(self) -> None:
-        """Everything saved is delivered: put it on disk."""
-        if self.unsaved:
-            frontier = self.outputs.next_offset(self.topology.state, self.number)
-            self.store.write(self.unsaved.items(), frontier)
-            self.unsaved.clear()
-        if len(self.memo) > _MEMO_SIZE:
-            self.memo.clear()
-        now = now_ms()
-        for lane, accepted in self.caused:
-            metrics.DECISION_SECONDS.labels(lane).observe(max(0, now - accepted) / _MS_PER_S)
-        self.caused.clear()
-
-
-class Step(Protocol):
-    """What a processor adds to the loop. Pure but for `part`; an exception ends the process."""
-
-    def process(self, record: Record, part: Part) -> None:
-        """Fold one record."""
-
-    def restate(self, key: bytes, part: Part) -> None:
-        """Write the state and outputs of a key again, under our epoch."""
+#: Seconds between looks at what is due; moments are kept to the second.
+_CHORES_EVERY_S: Final = 0.25
 
 
 class Processor:
@@ -125,14 +48,13 @@ class Processor:
         self._step = step
         self._log = get_logger()
         self._outputs = Outputs(settings)
-        self._takeover = Takeover(
-            settings, codec, self._outputs, (topology.state, topology.decisions)
-        )
+        self._takeover = Takeover(settings, codec, self._outputs, topology.claimed)
         self._lanes = Lanes(settings, topology.group, topology.lanes)
         self._beacons = Beacons(settings, codec, self._outputs, self._lanes, topology.decisions)
         self._repairs = Repairs(settings, self._outputs)
         self._parts: dict[int, Part] = {}
         self._commit_at = 0.0
+        self._chores_at = 0.0
         self._assigned = False
 
     def run(self, stop: Stop) -> None:
@@ -142,6 +64,8 @@ class Processor:
             messages = self._lanes.poll()
             if messages:
                 self._batch(messages)
+            if steady() >= self._chores_at:
+                self._chores()
             self._tick()
         self._lanes.close()
         for part in self._parts.values():
@@ -164,9 +88,9 @@ class Processor:
         for number in gained & set(self._parts):
             self._give_up(number)
         for number, taken in self._takeover.take(gained).items():
-            self._parts[number] = Part(
-                number, taken.epoch, self._topology, taken.store, self._outputs
-            )
+            part = Part(number, taken.epoch, self._topology, taken.store, self._outputs)
+            self._step.opened(part)
+            self._parts[number] = part
             self._lanes.start(number)
         self._assigned = True
         metrics.OWNED_PARTITIONS.set(len(self._parts))
@@ -199,9 +123,17 @@ class Processor:
         metrics.RECORDS_PROCESSED.labels(topic).inc(len(messages))
 
     def _settle(self, touched: set[int]) -> None:
+        if not touched:
+            return
         self._outputs.deliver()
         for number in touched:
             self._parts[number].stored()
+
+    def _chores(self) -> None:
+        """One slice for each partition that has some; a backlog is gone on with at once."""
+        busy = {number for number, part in self._parts.items() if chores(part, self._step)}
+        self._settle(busy)
+        self._chores_at = 0.0 if busy else steady() + _CHORES_EVERY_S
 
     def _tick(self) -> None:
         for number, keys in self._repairs.look().items():

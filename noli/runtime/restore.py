@@ -18,7 +18,7 @@ from noli.runtime.kafka import admin, consumer_config
 from noli.runtime.logging import get_logger
 from noli.runtime.outputs import Claim
 from noli.runtime.store import PartitionStore
-from schemas.codec import UnreadableError, leading_long
+from schemas.codec import UnreadableError, lead, leading_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,10 +61,9 @@ class Tail:
             # Nothing of ours: we write neither keyless records nor tombstones.
             self.stale += 1
             return
-        epoch = leading_long(value)
         if key == CLAIM_KEY:
-            self.epoch = max(self.epoch, epoch)
-        elif epoch < self.epoch:
+            self.epoch = max(self.epoch, leading_long(value))
+        elif lead(value).epoch < self.epoch:
             self.stale += 1
         else:
             self.items[key] = value

@@ -1,28 +1,40 @@
-"""A partition's state on local disk: RocksDB, a cache of the compacted state topic.
+"""A partition's state on local disk: RocksDB, a cache of the compacted state topic, and indexes.
 
 The topic is the truth. The disk holds, in one atomic write, values and the frontier up to which the
 topic was read, so any copy of it is a valid prefix: a crash, an old backup or a lost memtable costs
 a longer tail, never an answer. That is why the write-ahead log is off.
+
+Two indexes are derived from what every state record begins with (`schemas.codec.lead`): when a key
+wants to be looked at again, and under which labels it is found. Entries are only added with a
+value; one that no longer holds is recognised, and removed, when it is used.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import struct
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
 
+from schemas.codec import lead
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 #: Raised whenever the meaning of stored bytes changes; another value on disk is rebuilt.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 #: Contact tokens begin with a pepper version >= 1, so a leading NUL can never be one.
 _META_KEY: Final = b"\x00meta"
+_WAKE: Final = b"\x00t"
+_LABEL: Final = b"\x00s"
+_WAKE_TIME: Final = struct.Struct(">Q")
+#: Bytes of a label.
+LABEL_SIZE: Final = 8
 
 #: Bytes of writes held in memory before a flush: at ~150 bytes a contact, some 400,000 of them.
 _WRITE_BUFFER: Final = 64 * 1024 * 1024
@@ -49,6 +61,7 @@ class PartitionStore:
 
     def __init__(self, path: Path, topic_id: str) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._wakes_from = _WAKE
         self._db = _open(path)
         found = _read_meta(self._db)
         if found is None or (found.topic_id, found.format) != (topic_id, FORMAT):
@@ -73,8 +86,59 @@ class PartitionStore:
         batch = WriteBatch(raw_mode=True)
         for key, value in items:
             batch.put(key, value)
+            found = lead(value)
+            if found.wake:
+                batch.put(_WAKE + _WAKE_TIME.pack(found.wake) + key, b"")
+                self._wakes_from = min(self._wakes_from, _WAKE + _WAKE_TIME.pack(found.wake))
+            for start in range(0, len(found.labels), LABEL_SIZE):
+                batch.put(_LABEL + found.labels[start : start + LABEL_SIZE] + key, b"")
         batch.put(_META_KEY, json.dumps(asdict(self.meta)).encode())
         self._db.write(batch)
+
+    def due(self, until: int, limit: int) -> list[tuple[int, bytes]]:
+        """The first `limit` wakes not after `until` (ms), in order: (moment, key)."""
+        found: list[tuple[int, bytes]] = []
+        end = _WAKE + _WAKE_TIME.pack(until + 1)
+        for entry in self._keys(self._wakes_from):
+            if entry >= end or len(found) == limit:
+                break
+            head = len(_WAKE) + _WAKE_TIME.size
+            found.append((_WAKE_TIME.unpack_from(entry, len(_WAKE))[0], entry[head:]))
+        return found
+
+    def woken(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """Remove wakes that were seen to."""
+        batch = WriteBatch(raw_mode=True)
+        for moment, key in entries:
+            batch.delete(_WAKE + _WAKE_TIME.pack(moment) + key)
+        self._db.write(batch)
+        # Start behind them: a scan over deleted entries is as slow as one over living ones.
+        self._wakes_from = _WAKE + _WAKE_TIME.pack(entries[-1][0])
+
+    def labelled(self, label: bytes, after: bytes, limit: int) -> list[bytes]:
+        """Keys under a label, in order, behind `after`."""
+        prefix = _LABEL + label
+        found: list[bytes] = []
+        for entry in self._keys(prefix + after + (b"\x00" if after else b"")):
+            if not entry.startswith(prefix) or len(found) == limit:
+                break
+            found.append(entry[len(prefix) :])
+        return found
+
+    def starting(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """All items whose key begins with `prefix`; meant for the few that are not contacts."""
+        found: list[tuple[bytes, bytes]] = []
+        for key in self._keys(prefix):
+            if not key.startswith(prefix):
+                break
+            value = self.get(key)
+            if value is not None:
+                found.append((key, value))
+        return found
+
+    def _keys(self, start: bytes) -> Iterator[bytes]:
+        """Keys in order. In raw mode all are bytes; the stubs know only the other mode."""
+        return cast("Iterator[bytes]", self._db.keys(from_key=start))
 
     def close(self) -> None:
         """Flush and release the directory."""

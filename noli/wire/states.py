@@ -10,6 +10,7 @@ from noli.domain.channel import Kind
 from noli.domain.contact import Contact
 from noli.domain.facts import EVERY_BRAND
 from noli.domain.state import Basis, Denial, Denied, Flag, Grant, Latest, Mark, State
+from schemas.codec import pack_lead
 
 _DENIED: Final = {kind: kind.name.lower() for kind in Denied}
 _BASIS: Final = {basis: basis.name.lower() for basis in Basis}
@@ -28,8 +29,7 @@ def state_to_record(
     """The record of a state, under the writer's epoch. `wake`: ms at which it changes by itself."""
     contact = state.contact
     return {
-        "epoch": epoch,
-        "wake": wake or 0,
+        "lead": pack_lead(epoch, wake or 0),
         "labels": labels,
         "version": version,
         "controller": state.controller,

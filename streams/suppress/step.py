@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Final, cast
 
 from noli import wire
 from noli.domain.fold import EMPTY, fold
-from noli.domain.policy import Policy
 from noli.domain.verdict import verdicts
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, now_us
 from noli.runtime.logging import get_logger
 from schemas.codec import UnreadableError
-from streams.topology import QUARANTINE, SUPPRESS
+from streams.suppress.sources import Sources, labels_of
+from streams.topology import CONTROL, QUARANTINE, SUPPRESS
 
 if TYPE_CHECKING:
     from noli.domain.facts import Fact
+    from noli.domain.policy import Policy
     from noli.domain.state import State
     from noli.domain.verdict import Row
-    from noli.runtime.processor import Part, Record
+    from noli.runtime.part import Part, Record
     from schemas.codec import Codec
 
 #: Bytes of a contact token: pepper version and 128 bits of HMAC.
@@ -40,11 +41,47 @@ class Suppress:
     def __init__(self, codec: Codec, policy: Policy) -> None:
         self._codec = codec
         self._policy = policy
+        self._sources = Sources(codec)
         self._rows: dict[Row, bytes] = {}
         self._log = get_logger()
 
+    def opened(self, part: Part) -> None:
+        """Read which sources are revoked in this partition."""
+        part.shared = self._sources.opened(part, self._policy)
+
     def process(self, record: Record, part: Part) -> None:
         """Fold one intent into its contact's state; publish what changed."""
+        if record.topic == CONTROL:
+            self._control(record, part)
+        else:
+            self._contact(record, part)
+
+    def restate(self, key: bytes, part: Part) -> None:
+        """Write state and verdicts of a contact again, after a foreign write."""
+        if len(key) != TOKEN_SIZE:
+            self._sources.restate(key, part)
+            return
+        self.rederive(key, part)
+
+    def rederive(self, key: bytes, part: Part) -> None:
+        """Decide again on the facts as they are: time, or a source, has changed the answer."""
+        state, version = self._load(key, part)
+        if version:
+            self._publish(key, state, version, part, now_ms())
+
+    def swept(self, label: bytes, part: Part) -> None:
+        """Every contact of a revoked source was decided again."""
+        self._sources.swept(label, part)
+
+    def _control(self, record: Record, part: Part) -> None:
+        try:
+            fact = self._intent(record)
+        except (UnreadableError, ValueError, KeyError) as error:
+            self._quarantine(record, part, error)
+            return
+        part.shared = self._sources.revoke(fact, part, cast("Policy", part.shared))
+
+    def _contact(self, record: Record, part: Part) -> None:
         try:
             fact = self._read(record)
         except (UnreadableError, ValueError, KeyError) as error:
@@ -59,15 +96,12 @@ class Suppress:
         self._publish(key, after, version, part, fact.accepted)
         part.decided(record.topic, fact.accepted)
 
-    def restate(self, key: bytes, part: Part) -> None:
-        """Write state and verdicts of a contact again, after a foreign write."""
-        state, version = self._load(key, part)
-        if version:
-            self._publish(key, state, version, part, now_ms())
-
     def _read(self, record: Record) -> Fact:
         if record.key is None or len(record.key) != TOKEN_SIZE:
             raise UnreadableError("the key is not a contact token")
+        return self._intent(record)
+
+    def _intent(self, record: Record) -> Fact:
         name, datum = self._codec.decode(record.value)
         if name != "noli.Intent":
             raise UnreadableError(f"{name} is not an intent")
@@ -86,9 +120,11 @@ class Suppress:
     def _publish(self, key: bytes, state: State, version: int, part: Part, accepted: int) -> None:
         now = now_ms()
         version = max(version + 1, now_us())
-        rows, next_change = verdicts(state, self._policy, now)
+        rows, next_change = verdicts(state, cast("Policy", part.shared), now)
+        labels = b"".join(labels_of(state))
         stored = self._codec.encode(
-            "noli.ContactState", wire.state_to_record(state, part.epoch, version)
+            "noli.ContactState",
+            wire.state_to_record(state, part.epoch, version, next_change, labels),
         )
         head = wire.decision_head(
             state,

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 from noli.runtime.beacons import BEACON_KEY
+from noli.runtime.chores import Sweep
+from noli.runtime.clock import now_ms
+from noli.runtime.part import Part, Record, Topology
 from noli.runtime.process import Stop
-from noli.runtime.processor import Part, Processor, Record, Topology
+from noli.runtime.processor import Processor
 from noli.runtime.repair import Superseded
 from noli.runtime.restore import CLAIM_KEY
 from noli.runtime.settings import Settings
-from schemas.codec import Codec, leading_long
+from schemas.codec import Codec, leading_long, pack_lead
 from tests.support.log import Reader, Stored, append
 from tests.support.stack import Stack
 
-CODEC = Codec({"noli.Claim": 1, "noli.Beacon": 2})
+CODEC = Codec({"noli.Claim": 1, "noli.Beacon": 2, "noli.Revocation": 3})
 KEY = b"\x01" + b"k" * 16
 FAR_EPOCH = 2**60
 
@@ -30,9 +33,25 @@ def mark(epoch: int, count: int) -> bytes:
     return CODEC.encode("noli.Claim", {"epoch": epoch, "owner": "w", "at": count})
 
 
+def stored(epoch: int, count: int, wake: int = 0, labels: bytes = b"") -> bytes:
+    """The same as a state record."""
+    return CODEC.encode(
+        "noli.Revocation",
+        {
+            "lead": pack_lead(epoch, wake),
+            "labels": labels,
+            "controller": "acme",
+            "source_id": "s",
+            "accepted": count,
+            "done": False,
+        },
+    )
+
+
 def count_of(value: bytes | None) -> int:
-    """The number in a `mark`."""
-    return int(CODEC.decode(value)[1]["at"])
+    """The number in a `mark`, or in a state record."""
+    datum = CODEC.decode(value)[1]
+    return int(datum["at" if "at" in datum else "accepted"])
 
 
 @dataclass
@@ -49,18 +68,27 @@ class Counting:
         assert record.key is not None
         self._write(record.key, self._count(record.key, part) + 1, part)
 
+    def opened(self, part: Part) -> None:
+        """Nothing to prepare."""
+
     def restate(self, key: bytes, part: Part) -> None:
         """Write what is known again."""
         self._write(key, self._count(key, part), part)
+
+    def rederive(self, key: bytes, part: Part) -> None:
+        """The moment came: add one."""
+        self._write(key, self._count(key, part) + 1, part)
+
+    def swept(self, label: bytes, part: Part) -> None:
+        """No labels here."""
 
     def _count(self, key: bytes, part: Part) -> int:
         stored = part.load(key)
         return 0 if stored is None else count_of(stored)
 
-    def _write(self, key: bytes, count: int, part: Part) -> None:
-        value = mark(part.epoch, count)
-        part.save(key, value)
-        part.emit(part.topology.decisions, key, value)
+    def _write(self, key: bytes, count: int, part: Part, wake: int = 0) -> None:
+        part.save(key, stored(part.epoch, count, wake, LABEL))
+        part.emit(part.topology.decisions, key, mark(part.epoch, count))
 
 
 @dataclass
@@ -170,6 +198,55 @@ def test_a_restarted_worker_goes_on_where_it_stopped(lab: Lab) -> None:
     assert len(again.seen) == 1
 
 
+LABEL = b"L" * 8
+
+
+@dataclass
+class Timed(Counting):
+    """Each record sets its key to wake at once, under a label; waking counts further."""
+
+    swept_labels: list[bytes] = field(default_factory=list)
+
+    def process(self, record: Record, part: Part) -> None:
+        """Wake one second from now; a record of value `sweep` starts a sweep."""
+        assert record.key is not None
+        if record.value == b"sweep":
+            part.sweeps.append(Sweep(LABEL))
+        else:
+            self._write(record.key, 1, part, wake=now_ms() + 1_000)
+
+    def swept(self, label: bytes, part: Part) -> None:
+        """Remember."""
+        self.swept_labels.append(label)
+
+
+def test_a_key_wakes_by_itself_also_after_a_restart_on_a_lost_disk(lab: Lab) -> None:
+    """The moment is in the state topic: whoever owns the partition then sees to it, once."""
+    decisions = lab.reader(lab.topology.decisions)
+    lab.feed(0, 1)
+    with lab.worker(Timed()):
+        decisions.until(reached(1))
+    with lab.worker(Timed(), disk="disk-1"):
+        decisions.until(reached(2))
+        decisions.until(lambda found: len(keyed(found, BEACON_KEY)) >= 3)
+    assert [count_of(r.value) for r in keyed(decisions.records, KEY)] == [1, 2]
+
+
+def test_a_sweep_reaches_every_key_of_its_label(lab: Lab) -> None:
+    """More keys than a slice holds, each derived again once, then the step is told."""
+    keys = [b"\x01" + n.to_bytes(16, "big") for n in range(450)]
+    append(lab.settings(), lab.topology.lanes[0], [(0, key, b"v") for key in keys])
+    decisions = lab.reader(lab.topology.decisions)
+    step = Timed()
+    with lab.worker(step):
+        decisions.until(lambda found: sum(len(r.key or b"") == 17 for r in found) >= 900)
+        lab.feed(0, 1, b"sweep")
+        decisions.until(lambda found: sum(len(r.key or b"") == 17 for r in found) >= 1350)
+        decisions.until(lambda _: bool(step.swept_labels))
+    assert {count_of(keyed(decisions.records, key)[-1].value) for key in keys} == {3}
+    assert step.swept_labels == [LABEL]
+
+
 @dataclass
 class Gated(Counting):
     """Halts once, within the first batch of the second lane, until told to go on."""
@@ -233,8 +310,8 @@ def test_a_foreign_write_is_found_and_written_over(lab: Lab) -> None:
     lab.feed(0, 4)
     with lab.worker(Counting()):
         decisions.until(reached(4))
-        for topic in (lab.topology.decisions, lab.topology.state):
-            append(lab.settings(), topic, [(0, KEY, mark(1, 99))])
+        append(lab.settings(), lab.topology.decisions, [(0, KEY, mark(1, 99))])
+        append(lab.settings(), lab.topology.state, [(0, KEY, stored(1, 99))])
         state.until(reached(99))
         lab.feed(0, 1)
         for reader in (decisions, state):

@@ -9,10 +9,11 @@ import pytest
 from noli import wire
 from noli.domain import events, times
 from noli.domain.policy import Policy
-from noli.runtime.processor import Part, Record
-from schemas.codec import RECORDS, Codec
+from noli.runtime.part import Part, Record
+from schemas.codec import RECORDS, Codec, lead
+from streams.suppress.sources import label_of
 from streams.suppress.step import Suppress
-from streams.topology import QUARANTINE, SUPPRESS
+from streams.topology import CONTROL, QUARANTINE, SUPPRESS
 
 if TYPE_CHECKING:
     from noli.runtime.outputs import Outputs
@@ -24,7 +25,11 @@ ACCEPTED = times.parse("2026-02-01T10:00:00Z")
 
 
 class Memory(dict[bytes, bytes]):
-    """A store: only `get` is asked of it."""
+    """A store: what the step asks of it."""
+
+    def starting(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Items by prefix."""
+        return [item for item in self.items() if item[0].startswith(prefix)]
 
 
 class Sent:
@@ -49,9 +54,11 @@ def sent() -> Sent:
 
 
 @pytest.fixture
-def part(sent: Sent) -> Part:
-    """An owned partition without a broker."""
-    return Part(3, 77, SUPPRESS, cast("PartitionStore", Memory()), cast("Outputs", sent))
+def part(sent: Sent, step: Suppress) -> Part:
+    """An owned partition without a broker, opened."""
+    part = Part(3, 77, SUPPRESS, cast("PartitionStore", Memory()), cast("Outputs", sent))
+    step.opened(part)
+    return part
 
 
 @pytest.fixture
@@ -174,3 +181,98 @@ def test_restating_an_unknown_contact_writes_nothing(
     """A foreign record of a contact we have no fact of is left: its intent comes to us yet."""
     step.restate(KEY, part)
     assert sent.records == []
+
+
+REVOCATION = {
+    "specversion": "1.0",
+    "id": "r1",
+    "source": "/legal",
+    "type": "noli.source.revoked.v1",
+    "data": {"controller": "acme", "source_id": "list-7", "reason": "unlawful"},
+}
+
+
+def control(raw: dict[str, Any]) -> Record:
+    """A record of the control lane."""
+    value = CODEC.encode("noli.Intent", wire.fact_to_intent(events.parse(raw, ACCEPTED + 1)))
+    return Record(CONTROL, 3, 0, None, value, ACCEPTED)
+
+
+def from_source(number: str, source_id: str | None) -> bytes:
+    """A consent obtained through a source."""
+    return intent(
+        "noli.consent.given.v1",
+        number,
+        purpose="marketing",
+        channels=["email"],
+        consent_id=number,
+        evidence={"ref": "form-1", "box_purposes": ["marketing"]},
+        **({"source_id": source_id} if source_id else {}),
+    )
+
+
+@pytest.mark.rule("SOURCE-REVOKED")
+def test_a_revoked_source_voids_what_rests_on_it_and_nothing_else(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """The contact of the source is denied once derived again; an independent consent stands."""
+    step.process(record(from_source("1", "list-7")), part)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1])
+    step.process(control(REVOCATION), part)
+    assert [sweep.label for sweep in part.sweeps] == [label_of("acme", "list-7")]
+    step.rederive(KEY, part)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    step.process(record(from_source("2", None), 1), part)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == {("email", "marketing")}
+
+
+@pytest.mark.rule("SOURCE-REVOKED")
+def test_a_revocation_outlives_the_ownership(step: Suppress, part: Part, sent: Sent) -> None:
+    """The next owner knows it, and sweeps again unless the sweep was done."""
+    step.process(control(REVOCATION), part)
+    heir = Part(3, 78, SUPPRESS, cast("PartitionStore", Memory(part.unsaved)), part.outputs)
+    step.opened(heir)
+    assert len(heir.sweeps) == 1
+    step.process(record(from_source("1", "list-7")), heir)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    step.swept(label_of("acme", "list-7"), heir)
+    last = Part(3, 79, SUPPRESS, cast("PartitionStore", Memory(heir.unsaved)), part.outputs)
+    step.opened(last)
+    assert len(last.sweeps) == 0
+
+
+def test_a_revocation_read_twice_is_swept_once(step: Suppress, part: Part) -> None:
+    """At-least-once input does not repeat the work."""
+    step.process(control(REVOCATION), part)
+    step.process(control(REVOCATION), part)
+    assert len(part.sweeps) == 1
+
+
+def test_poison_on_the_control_lane_is_kept_for_a_human(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """There is no contact to deny; the record is not lost."""
+    step.process(Record(CONTROL, 3, 0, None, b"junk", ACCEPTED), part)
+    assert [topic for topic, _, _ in sent.records] == [QUARANTINE]
+
+
+def test_state_carries_when_it_changes_and_where_it_came_from(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """A restore rebuilds both indexes from the record alone."""
+    pending = intent(
+        "noli.consent.given.v1",
+        "1",
+        purpose="marketing",
+        channels=["email"],
+        consent_id="c9",
+        double_opt_in=True,
+        source_id="list-7",
+        evidence={"ref": "form-1", "box_purposes": ["marketing"]},
+    )
+    step.process(record(pending), part)
+    found = lead(part.unsaved[KEY])
+    assert found.epoch == 77
+    assert found.labels == label_of("acme", "list-7")
+    decision = sent.of(SUPPRESS.decisions)[-1]
+    assert found.wake == (decision["next_change"] or 0)

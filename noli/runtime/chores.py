@@ -1,0 +1,64 @@
+"""Work that comes from no record: keys whose moment has come, and keys under a label.
+
+Both are done in slices between polls, so that neither a million moments in the same second nor a
+source with a million contacts ever stands before an objection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from noli.runtime import metrics
+from noli.runtime.clock import now_ms
+from schemas.codec import lead
+
+if TYPE_CHECKING:
+    from noli.runtime.part import Part, Step
+
+#: Keys looked at between two polls: at ~0.1 ms each they delay an objection by 20 ms at most.
+_SLICE: Final = 200
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Every key under a label, once. `after` is the last one done."""
+
+    label: bytes
+    after: bytes = b""
+
+
+def chores(part: Part, step: Step) -> bool:
+    """One slice of what is due in a partition; whether anything was.
+
+    The caller delivers and stores; until then a crash repeats the slice, which changes nothing.
+    """
+    if part.sweeps:
+        _sweep(part, part.sweeps[0], step)
+        return True
+    return _wake(part, step)
+
+
+def _wake(part: Part, step: Step) -> bool:
+    due = part.store.due(now_ms(), _SLICE)
+    for moment, key in due:
+        value = part.load(key)
+        # An entry of an older value: its key has another moment by now, or none.
+        if value is not None and lead(value).wake == moment:
+            step.rederive(key, part)
+    if due:
+        part.woken.extend(due)
+        metrics.WAKES.inc(len(due))
+    return bool(due)
+
+
+def _sweep(part: Part, sweep: Sweep, step: Step) -> None:
+    keys = part.store.labelled(sweep.label, sweep.after, _SLICE)
+    for key in keys:
+        step.rederive(key, part)
+    metrics.SWEPT.inc(len(keys))
+    if keys:
+        sweep.after = keys[-1]
+    else:
+        part.sweeps.popleft()
+        step.swept(sweep.label, part)

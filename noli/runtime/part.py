@@ -1,0 +1,123 @@
+"""A partition in the hands of a step, and what a step is."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from noli.runtime import metrics
+from noli.runtime.clock import now_ms
+
+if TYPE_CHECKING:
+    from noli.runtime.chores import Sweep
+    from noli.runtime.outputs import Outputs
+    from noli.runtime.store import PartitionStore
+
+#: Decoded states kept per partition; beyond, they are read from the store again.
+_MEMO_SIZE: Final = 20_000
+_MS_PER_S: Final = 1000
+
+
+class Record(NamedTuple):
+    """One input record. `at` is the log's timestamp, ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Topics of a processor; `lanes[0]` is served first. All are co-partitioned.
+
+    `decisions` empty: the processor publishes no verdicts, only facts for other processors.
+    """
+
+    group: str
+    lanes: tuple[str, ...]
+    state: str
+    decisions: str = ""
+
+    @property
+    def claimed(self) -> tuple[str, ...]:
+        """The topics an owner writes its claim into; state first."""
+        return (self.state, self.decisions) if self.decisions else (self.state,)
+
+
+@dataclass(slots=True)
+class Part:
+    """A partition in the hands of a step: read and write state, emit outputs."""
+
+    number: int
+    epoch: int
+    topology: Topology
+    store: PartitionStore
+    outputs: Outputs
+    #: Decoded states by key, at the step's disposal; lives as long as the ownership.
+    memo: dict[bytes, object] = field(default_factory=dict)
+    #: What the step knows of the whole partition, set in `opened`.
+    shared: object = None
+    sweeps: deque[Sweep] = field(default_factory=deque)
+    unsaved: dict[bytes, bytes] = field(default_factory=dict)
+    woken: list[tuple[int, bytes]] = field(default_factory=list)
+    caused: list[tuple[str, int]] = field(default_factory=list)
+
+    def load(self, key: bytes) -> bytes | None:
+        """State bytes of a key, including what this batch saved."""
+        return self.unsaved.get(key) or self.store.get(key)
+
+    def save(self, key: bytes, value: bytes) -> None:
+        """Set the state of a key: to the state topic now, to disk once that is delivered."""
+        self.unsaved[key] = value
+        self.outputs.send(self.topology.state, self.number, key, value)
+
+    def emit(self, topic: str, key: bytes | None, value: bytes) -> None:
+        """Append an output to the same partition of `topic`."""
+        self.outputs.send(topic, self.number, key, value)
+
+    def emit_by_key(self, topic: str, key: bytes, value: bytes) -> None:
+        """Append an output where its key belongs."""
+        self.outputs.send(topic, None, key, value)
+
+    def decided(self, lane: str, accepted: int) -> None:
+        """Count a decision's delay from `accepted` (ms) once it is delivered."""
+        self.caused.append((lane, accepted))
+
+    def stored(self) -> None:
+        """Everything saved is delivered: put it on disk."""
+        if self.unsaved:
+            frontier = self.outputs.next_offset(self.topology.state, self.number)
+            self.store.write(self.unsaved.items(), frontier)
+            self.unsaved.clear()
+        if self.woken:
+            self.store.woken(self.woken)
+            self.woken.clear()
+        if len(self.memo) > _MEMO_SIZE:
+            self.memo.clear()
+        now = now_ms()
+        for lane, accepted in self.caused:
+            metrics.DECISION_SECONDS.labels(lane).observe(max(0, now - accepted) / _MS_PER_S)
+        self.caused.clear()
+
+
+class Step(Protocol):
+    """What a processor adds to the loop. It knows no Kafka; an exception ends the process."""
+
+    def opened(self, part: Part) -> None:
+        """The partition is ours and restored: set `part.shared`, resume unfinished sweeps."""
+
+    def process(self, record: Record, part: Part) -> None:
+        """Fold one record."""
+
+    def restate(self, key: bytes, part: Part) -> None:
+        """Write the state and outputs of a key again, under our epoch."""
+
+    def rederive(self, key: bytes, part: Part) -> None:
+        """The key's moment has come, or what its label stands for has changed."""
+
+    def swept(self, label: bytes, part: Part) -> None:
+        """Every key under `label` was derived again."""
