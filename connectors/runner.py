@@ -37,7 +37,7 @@ CONFIRM_S: Final = 1.0
 #: Records open at once; beyond, reading pauses. Bounds memory while a target is down for long.
 MOST_OPEN: Final = 50_000
 #: What a stop grants to a batch in flight, in seconds, of the 2 s a process has.
-GRACE_S: Final = 1.0
+GRACE_S: Final = 0.7
 #: And to a batch that was cancelled, to close its connections.
 _CANCEL_S: Final = 0.3
 
@@ -176,6 +176,7 @@ class Runner:
             results = await self._offer(entries)
             if results is not None:
                 await self._settle(entries, results)
+            self._look()
             self._wake.set()
 
     async def _next(self) -> list[Entry] | None:

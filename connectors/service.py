@@ -19,9 +19,9 @@ from noli.runtime.health import Health
 from noli.runtime.kafka import Acked
 from noli.runtime.process import Stop
 
-#: A stop takes less than 2 s, whatever a broker or a target does meanwhile. What is not committed
+#: A stop takes less than 2 s, on a busy machine and whatever a target does. What is not committed
 #: by then is repeated by the next process.
-_STOP_S: Final = 1.8
+_STOP_S: Final = 1.4
 
 
 class NoManifest(Exception):

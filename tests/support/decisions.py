@@ -78,23 +78,24 @@ class Desk:
     settings: Settings
     topic: str
     epoch: int = 1
+    codec: Codec = CODEC
     _batch: list[tuple[int, bytes | None, bytes]] = field(default_factory=list)
 
     def claim(self, epoch: int, partition: int = 0) -> Desk:
         """A new owner; what is written from here on is its own."""
         self.epoch = epoch
         record = {"epoch": epoch, "owner": "suppress-0", "at": now()}
-        return self.put(CLAIM, CODEC.encode("noli.Claim", record), partition)
+        return self.put(CLAIM, self.codec.encode("noli.Claim", record), partition)
 
     def beacon(self, as_of: int, partition: int = 0, epoch: int | None = None) -> Desk:
         """A sign of life."""
         record = {"epoch": epoch or self.epoch, "as_of": as_of}
-        return self.put(BEACON, CODEC.encode("noli.Beacon", record), partition)
+        return self.put(BEACON, self.codec.encode("noli.Beacon", record), partition)
 
     def decide(self, number: int, version: int, partition: int = 0, **over: Any) -> Desk:  # noqa: ANN401
         """A decision; see `decision`."""
         record: Mapping[str, Any] = decision(number, version, **{"epoch": self.epoch, **over})
-        return self.put(token(number), CODEC.encode("noli.Decision", record), partition)
+        return self.put(token(number), self.codec.encode("noli.Decision", record), partition)
 
     def put(self, key: bytes | None, value: bytes, partition: int = 0) -> Desk:
         """Any record."""
