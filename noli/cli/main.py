@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "status": Row("noli.cli.status", "One screen: processes, readiness, lag, topics.", _STACK),
     "doctor": Row("noli.cli.doctor", "Say what is missing here and how to get it.", _STACK),
     "app": Row("noli.cli.apps", "Check the manifest of an application; --fix its place.", _OPERATE),
+    "mint": Row("noli.cli.mint", "Mint pepper and API key for docker compose.", _OPERATE),
     "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
     "reference": Row("noli.cli.reference", "Write the pages of docs/reference.", _HOUSE),
 }
