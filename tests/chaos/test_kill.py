@@ -98,9 +98,13 @@ class Round:
 def round_(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Round]:
     """A world with traffic at a steady rate; a test's parameter is how many suppress workers."""
     workers = getattr(request, "param", 1)
-    with opened(tmp_path, "--workers", str(workers)) as world, felt(world.settings()) as pulse:
+    with (
+        opened(tmp_path, "--workers", str(workers)) as world,
+        world.stack.client() as sender,
+        felt(world.settings()) as pulse,
+    ):
         world.crm.arrivals = []
-        traffic = Traffic(world.stack.client(), SEED)
+        traffic = Traffic(sender, SEED)
         traffic.start()
         try:
             yield Round(world, traffic, pulse)

@@ -177,18 +177,18 @@ def test_a_second_stack_beside_the_first_keeps_to_itself(world: World, mobile: C
     with application.running() as other:
         apps, data = world.tmp / "other-apps", world.tmp / "other-data"
         webhook_manifest(apps, "crm", other)
-        with blackbox.up(data, apps) as second:
-            second.client().send(consent(mobile, "sms"), consent(("phone", "+393034444444"), "sms"))
+        with blackbox.up(data, apps) as second, second.client() as sender:
+            sender.send(consent(mobile, "sms"), consent(("phone", "+393034444444"), "sms"))
             until(lambda: other.allowed(mobile, "sms"), "the second stack's own app", SECONDS)
-            second.client().send(objection(mobile))
+            sender.send(objection(mobile))
             until(lambda: not other.allowed(mobile, "sms"), "the objection", SECONDS)
             assert not world.crm.allowed(mobile, "sms")
             pids = processes(second)
         assert [name for name, one in pids.items() if one.is_running()] == []
         assert not (data / "endpoints.json").exists()
-        with blackbox.up(data, apps) as again:
+        with blackbox.up(data, apps) as again, again.client() as asker:
             asked = [mobile, ("phone", "+393034444444")]
-            assert again.client().allowed(asked, "sms") == [False, True]
+            assert asker.allowed(asked, "sms") == [False, True]
     assert world.client.allowed([("phone", "+393034444444")], "sms") == [False]
 
 

@@ -71,10 +71,15 @@ class Stack:
         """Names of the processes that run now."""
         return sorted(self.endpoints()["processes"])
 
-    def client(self) -> Client:
+    @contextmanager
+    def client(self) -> Iterator[Client]:
         """A sender and asker with the stack's own API key."""
         found = self.endpoints()
-        return Client(found["intake"], found["lookup"], found["api_key"])
+        client = Client(found["intake"], found["lookup"], found["api_key"])
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 @contextmanager
@@ -107,6 +112,7 @@ class Client:
         self.lookup = lookup
         self._key = api_key
         self._local = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
         #: What went wrong on the way and was repeated, by name.
         self.faults: Counter[str] = Counter()
 
@@ -170,10 +176,16 @@ class Client:
             connection.close()  # http.client opens it again at the next request
             raise
 
+    def close(self) -> None:
+        """Hang up; a later request connects again."""
+        for connection in self._opened:
+            connection.close()
+
     def _connection(self, base: str) -> http.client.HTTPConnection:
         kept: dict[str, http.client.HTTPConnection] = self._local.__dict__.setdefault("kept", {})
         if base not in kept:
             kept[base] = http.client.HTTPConnection(urlsplit(base).netloc, timeout=_REQUEST_S)
+            self._opened.append(kept[base])
         return kept[base]
 
 

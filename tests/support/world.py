@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -78,9 +78,9 @@ def opened(tmp: Path, *options: str) -> Iterator[World]:
         webhook_manifest(tmp / "apps", "crm", crm)
         manifest(tmp / "apps", "dialer", "postgres", {"dsn": server.dsn})
         blackbox.run("app", "check", "--fix", str(tmp / "apps" / "dialer.yaml"))
-        with blackbox.up(tmp / "data", tmp / "apps", *options) as stack:
-            dialer = Dialer(server.dsn)
-            try:
-                yield World(stack, crm, dialer, stack.client(), tmp)
-            finally:
-                dialer.close()
+        with (
+            blackbox.up(tmp / "data", tmp / "apps", *options) as stack,
+            stack.client() as client,
+            closing(Dialer(server.dsn)) as dialer,
+        ):
+            yield World(stack, crm, dialer, client, tmp)
