@@ -1,0 +1,34 @@
+"""`streams.suppress` itself, on the bench's topics; `BENCH_MEMO=0` takes its memo of states away.
+
+The memo keeps decoded states of recent contacts. A bench that returns to each contact soon would
+owe it too much, so the table shows both.
+"""
+
+from __future__ import annotations
+
+import os
+
+import streams.topology
+from noli.runtime import processor
+from noli.runtime.part import Topology
+from noli.runtime.process import run
+
+
+def main() -> None:
+    """Name the topics, then run the worker as `python -m streams.suppress` does."""
+    names = Topology(
+        group=os.environ["BENCH_APP"],
+        lanes=(os.environ["BENCH_INPUT"],),
+        state=os.environ["BENCH_STATE"],
+        decisions=os.environ["BENCH_OUTPUT"],
+    )
+    vars(streams.topology)["SUPPRESS"] = names  # before anybody imported it
+    if os.environ.get("BENCH_MEMO") == "0":
+        vars(processor)["_MEMO_SIZE"] = 0  # cleared after every batch
+    from streams.suppress.__main__ import main as suppress  # noqa: PLC0415 - after the names
+
+    run(suppress, "streams.suppress")
+
+
+if __name__ == "__main__":
+    main()
