@@ -97,7 +97,9 @@ def _stated(rows: Sequence[Datum]) -> dict[Pair, Verdict]:
     stated: dict[Pair, Verdict] = {}
     for row in rows:
         allowed = row["allowed"] and row["basis"] != _UNKNOWN
-        reasons, conditions = tuple(row["reasons"]), tuple(row["conditions"])
+        reasons = tuple(row["reasons"])
+        # SOFT-OPT-IN-PRODUCT: who cannot name a product is denied, and told which it would be.
+        conditions = tuple(row["products"] or row["conditions"])
         for channel in _widen(row["channels"], CHANNELS, denial=not allowed):
             for purpose in _widen(row["purposes"], PURPOSES, denial=not allowed):
                 pair = (channel, purpose, row["brand"])
