@@ -29,6 +29,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "noli.Intent": "intent",
     "noli.ContactState": "contact_state",
     "noli.Revocation": "revocation",
+    "noli.PartyEntry": "party_entry",
     "noli.Decision": "decision",
     "noli.Beacon": "beacon",
     "noli.Claim": "claim",

@@ -70,6 +70,12 @@ class Part:
         """State bytes of a key, including what this batch saved."""
         return self.unsaved.get(key) or self.store.get(key)
 
+    def starting(self, prefix: bytes) -> dict[bytes, bytes]:
+        """Every value whose key begins with `prefix`, including what this batch saved."""
+        found = dict(self.store.starting(prefix))
+        found.update({k: v for k, v in self.unsaved.items() if k.startswith(prefix)})
+        return found
+
     def save(self, key: bytes, value: bytes) -> None:
         """Set the state of a key: to the state topic now, to disk once that is delivered."""
         self.unsaved[key] = value

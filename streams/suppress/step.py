@@ -7,18 +7,16 @@ unreadable, stale or in error answers D").
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final, cast
 
 from noli import wire
 from noli.domain.fold import EMPTY, fold
 from noli.domain.verdict import verdicts
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms, now_us
-from noli.runtime.logging import get_logger
 from schemas.codec import UnreadableError
+from streams import quarantine
 from streams.suppress.sources import Sources, labels_of
-from streams.topology import CONTROL, QUARANTINE, SUPPRESS
+from streams.topology import CONTROL, SUPPRESS
 
 if TYPE_CHECKING:
     from noli.domain.facts import Fact
@@ -43,7 +41,6 @@ class Suppress:
         self._policy = policy
         self._sources = Sources(codec)
         self._rows: dict[Row, bytes] = {}
-        self._log = get_logger()
 
     def opened(self, part: Part) -> None:
         """Read which sources are revoked in this partition."""
@@ -77,7 +74,7 @@ class Suppress:
         try:
             fact = self._intent(record)
         except (UnreadableError, ValueError, KeyError) as error:
-            self._quarantine(record, part, error)
+            quarantine.keep(record, part, self._codec, error)
             return
         part.shared = self._sources.revoke(fact, part, cast("Policy", part.shared))
 
@@ -85,7 +82,7 @@ class Suppress:
         try:
             fact = self._read(record)
         except (UnreadableError, ValueError, KeyError) as error:
-            fact = self._quarantine(record, part, error)
+            fact = quarantine.keep(record, part, self._codec, error)
         key = record.key
         if key is None or len(key) != TOKEN_SIZE:
             return  # quarantined above: there is no contact to suppress
@@ -147,24 +144,3 @@ class Suppress:
             if row.until is None and len(self._rows) < _ROWS_KEPT:
                 self._rows[row] = known
         return known
-
-    def _quarantine(self, record: Record, part: Part, error: Exception) -> Fact:
-        """Keep the record whole for a human; the fact that denies its contact meanwhile."""
-        reason = f"{type(error).__name__}: {error}"
-        place = f"{record.topic}:{record.partition}:{record.offset}"
-        kept = {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "key": record.key,
-            "value": record.value,
-            "reason": reason,
-            "at": now_ms(),
-            "contact": None,
-            "controller": None,
-        }
-        part.emit(QUARANTINE, record.key, self._codec.encode("noli.Quarantine", kept))
-        metrics.QUARANTINED.labels("unreadable_intent").inc()
-        self._log.error("intent.quarantined", place=place, reason=reason)
-        fact_id = hashlib.blake2b(place.encode(), digest_size=16).digest()
-        return wire.quarantine_fact(fact_id, record.at, reason)

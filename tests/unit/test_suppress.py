@@ -10,41 +10,18 @@ from noli import wire
 from noli.domain import events, times
 from noli.domain.policy import Policy
 from noli.runtime.part import Part, Record
-from schemas.codec import RECORDS, Codec, lead
+from schemas.codec import lead
 from streams.suppress.sources import label_of
 from streams.suppress.step import Suppress
 from streams.topology import CONTROL, QUARANTINE, SUPPRESS
+from tests.support.step import CODEC, Memory, Sent
 
 if TYPE_CHECKING:
     from noli.runtime.outputs import Outputs
     from noli.runtime.store import PartitionStore
 
-CODEC = Codec({name: number for number, name in enumerate(RECORDS, 1)})
 KEY = b"\x01" + b"k" * 16
 ACCEPTED = times.parse("2026-02-01T10:00:00Z")
-
-
-class Memory(dict[bytes, bytes]):
-    """A store: what the step asks of it."""
-
-    def starting(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """Items by prefix."""
-        return [item for item in self.items() if item[0].startswith(prefix)]
-
-
-class Sent:
-    """An output: keeps what is sent, by topic."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, bytes | None, bytes]] = []
-
-    def send(self, topic: str, _partition: int, key: bytes | None, value: bytes) -> None:
-        """Keep."""
-        self.records.append((topic, key, value))
-
-    def of(self, topic: str) -> list[dict[str, Any]]:
-        """Decoded values of a topic."""
-        return [CODEC.decode(value)[1] for name, _, value in self.records if name == topic]
 
 
 @pytest.fixture

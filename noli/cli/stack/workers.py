@@ -27,6 +27,7 @@ def table(apps: Sequence[App], suppressors: int) -> list[Worker]:
     return [
         Worker("intake", "noli.intake", "intake"),
         *(Worker(f"suppress-{n}", "streams.suppress", f"suppress-{n}") for n in range(suppressors)),
+        Worker("parties-0", "streams.parties", "parties-0"),
         Worker("replica", "noli.replica", "replica"),
         Worker("lookup", "noli.replica.lookup", "replica"),
         *(

@@ -1,0 +1,190 @@
+"""noli.parties: a fact of a person becomes one fact of each linked contact (PARTY; GDPR 21).
+
+Links and facts are kept under keys of their own, so a party of ten thousand contacts costs one
+small record per change. Whatever comes first, the same facts are emitted in the end: a link brings
+the facts known so far, a fact goes to the links known so far, a repeat has the same `fact_id`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from noli import wire
+from noli.domain import channel
+from noli.domain.channel import Kind
+from noli.domain.contact import Contact
+from noli.domain.facts import EVERY_BRAND, ConsentWithdrawn, Fact, PartyLinked, PartyUnlinked
+from noli.domain.token import token
+from schemas.codec import UnreadableError, pack_lead
+from streams import quarantine
+from streams.topology import GRANTS, OBJECTIONS
+
+if TYPE_CHECKING:
+    from noli.domain.token import Pepper
+    from noli.runtime.part import Part, Record
+    from schemas.codec import Codec
+
+_LINK: Final = b"L"
+_FACT: Final = b"F"
+_RECORD: Final = "noli.PartyEntry"
+
+
+class Link(NamedTuple):
+    """A contact of a party: when it was last linked and unlinked, ms; 0 is never."""
+
+    controller: str
+    contact: Contact
+    linked: int
+    unlinked: int
+
+    def takes(self, fact: Fact) -> bool:
+        """Whether a fact of the party holds for the contact (`noli.domain.parties.Links.holds`).
+
+        A denial holds for every contact ever linked: unlinking lifts nothing. What allows holds
+        only while the latest word is a link. No controller means all.
+        """
+        if fact.controller not in {"", self.controller} or not self.linked:
+            return False
+        return fact.denies or self.linked > self.unlinked
+
+
+class Parties:
+    """The step of the parties processor."""
+
+    def __init__(self, codec: Codec, pepper: Pepper) -> None:
+        self._codec = codec
+        self._pepper = pepper
+
+    def opened(self, part: Part) -> None:
+        """All is under keys of its own."""
+
+    def process(self, record: Record, part: Part) -> None:
+        """One fact, link or unlink of a party."""
+        try:
+            fact = self._read(record)
+        except (UnreadableError, ValueError, KeyError) as error:
+            fact = quarantine.keep(record, part, self._codec, error)
+        if record.key is None:
+            return  # quarantined above: nobody can say whose it was
+        party = hashlib.blake2b(record.key, digest_size=16).digest()
+        if isinstance(fact.detail, PartyLinked | PartyUnlinked):
+            self._relink(fact, party, part)
+        else:
+            self._spread(fact, party, part)
+
+    def restate(self, key: bytes, part: Part) -> None:
+        """Write an entry again under our epoch; what it led to was emitted when it was new."""
+        stored = part.load(key)
+        if stored is not None:
+            self._save(key, part, self._codec.decode(stored)[1])
+
+    def rederive(self, key: bytes, part: Part) -> None:
+        """Nothing here changes by itself."""
+        raise RuntimeError(f"party entry with a moment of its own: {key[:1]!r} in {part.number}")
+
+    def swept(self, label: bytes, part: Part) -> None:
+        """Nothing here has labels."""
+        raise RuntimeError(f"party entry with a label: {label.hex()} in {part.number}")
+
+    def _read(self, record: Record) -> Fact:
+        if record.key is None:
+            raise UnreadableError("no party in the key")
+        name, datum = self._codec.decode(record.value)
+        if name != "noli.Intent":
+            raise UnreadableError(f"{name} is not an intent")
+        fact = wire.intent_to_fact(datum)
+        linking = isinstance(fact.detail, PartyLinked | PartyUnlinked)
+        if fact.party is None or (linking and fact.contact is None):
+            raise UnreadableError("no party, or a link without its contact")
+        return fact
+
+    def _relink(self, fact: Fact, party: bytes, part: Part) -> None:
+        assert fact.contact is not None  # noqa: S101 - `_read` refuses a link without one
+        key = _LINK + party + token(self._pepper, fact.controller, fact.contact)
+        stored = part.load(key)
+        before = Link(fact.controller, fact.contact, 0, 0) if stored is None else self._link(stored)
+        after = (
+            before._replace(linked=max(before.linked, fact.effective))
+            if isinstance(fact.detail, PartyLinked)
+            else before._replace(unlinked=max(before.unlinked, fact.effective))
+        )
+        if after == before:
+            return
+        self._save(key, part, _link_entry(after))
+        if isinstance(fact.detail, PartyUnlinked) and after.unlinked >= after.linked:
+            self._emit(_withdrawal(fact, after), after, part)
+        for stored_fact in part.starting(_FACT + party).values():
+            self._hand_on(self._fact(stored_fact), after, part)
+
+    def _spread(self, fact: Fact, party: bytes, part: Part) -> None:
+        key = _FACT + party + fact.fact_id
+        if part.load(key) is not None:
+            return
+        intent = self._codec.encode("noli.Intent", wire.fact_to_intent(fact))
+        self._save(key, part, _fact_entry(fact, intent))
+        for stored in part.starting(_LINK + party).values():
+            self._hand_on(fact, self._link(stored), part)
+
+    def _hand_on(self, fact: Fact, link: Link, part: Part) -> None:
+        if link.takes(fact):
+            self._emit(fact, link, part)
+
+    def _emit(self, fact: Fact, link: Link, part: Part) -> None:
+        """The fact as one of the contact, under an id that a repeat has again."""
+        key = token(self._pepper, link.controller, link.contact)
+        own = replace(
+            fact,
+            fact_id=hashlib.blake2b(fact.fact_id + key, digest_size=16).digest(),
+            controller=link.controller,
+            contact=link.contact,
+        )
+        lane = OBJECTIONS if fact.denies else GRANTS
+        part.emit_by_key(lane, key, self._codec.encode("noli.Intent", wire.fact_to_intent(own)))
+
+    def _link(self, stored: bytes) -> Link:
+        datum = self._codec.decode(stored)[1]
+        contact = Contact(Kind(datum["contact"]["kind"]), datum["contact"]["value"])
+        return Link(datum["controller"], contact, datum["linked"], datum["unlinked"])
+
+    def _fact(self, stored: bytes) -> Fact:
+        return wire.intent_to_fact(self._codec.decode(self._codec.decode(stored)[1]["intent"])[1])
+
+    def _save(self, key: bytes, part: Part, entry: dict[str, Any]) -> None:
+        record = {**entry, "lead": pack_lead(part.epoch, 0), "labels": b""}
+        part.save(key, self._codec.encode(_RECORD, record))
+
+
+def _link_entry(link: Link) -> dict[str, Any]:
+    return {
+        "controller": link.controller,
+        "contact": {"kind": link.contact.kind, "value": link.contact.value},
+        "linked": link.linked,
+        "unlinked": link.unlinked,
+        "intent": None,
+    }
+
+
+def _fact_entry(fact: Fact, intent: bytes) -> dict[str, Any]:
+    return {
+        "controller": fact.controller,
+        "contact": None,
+        "linked": 0,
+        "unlinked": 0,
+        "intent": intent,
+    }
+
+
+def _withdrawal(unlink: Fact, link: Link) -> Fact:
+    """What an unlinked contact was allowed through its party it is allowed no longer.
+
+    The contact's own consents fall too: nobody can say any more whose they are. A new consent of
+    the contact lifts it. Stricter than `noli decide`, which only drops what the party gave.
+    """
+    return replace(
+        unlink,
+        time=link.unlinked,
+        brands=(EVERY_BRAND,),
+        detail=ConsentWithdrawn(channel.ALL_PURPOSES, channel.ALL_CHANNELS),
+    )

@@ -1,0 +1,42 @@
+"""What could not be read: kept whole for a human, and a fact that denies whoever it was about."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from noli import wire
+from noli.runtime import metrics
+from noli.runtime.clock import now_ms
+from noli.runtime.logging import get_logger
+from streams.topology import QUARANTINE
+
+if TYPE_CHECKING:
+    from noli.domain.facts import Fact
+    from noli.runtime.part import Part, Record
+    from schemas.codec import Codec
+
+
+def keep(record: Record, part: Part, codec: Codec, error: Exception) -> Fact:
+    """Append the record to noli.quarantine and alarm; the fact to fold in its place.
+
+    The record stands there before any offset behind it is committed.
+    """
+    reason = f"{type(error).__name__}: {error}"
+    place = f"{record.topic}:{record.partition}:{record.offset}"
+    kept = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": record.key,
+        "value": record.value,
+        "reason": reason,
+        "at": now_ms(),
+        "contact": None,
+        "controller": None,
+    }
+    part.emit(QUARANTINE, record.key, codec.encode("noli.Quarantine", kept))
+    metrics.QUARANTINED.labels("unreadable_intent").inc()
+    get_logger().error("intent.quarantined", place=place, reason=reason)
+    fact_id = hashlib.blake2b(place.encode(), digest_size=16).digest()
+    return wire.quarantine_fact(fact_id, record.at, reason)

@@ -1,0 +1,33 @@
+"""A step without a broker: a store and an output that keep what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.codec import RECORDS, Codec
+
+#: Every record of the contract under some id.
+CODEC = Codec({name: number for number, name in enumerate(RECORDS, 1)})
+
+
+class Memory(dict[bytes, bytes]):
+    """A store: what the step asks of it."""
+
+    def starting(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Items by prefix."""
+        return [item for item in self.items() if item[0].startswith(prefix)]
+
+
+class Sent:
+    """An output: keeps what is sent, by topic."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, bytes | None, bytes]] = []
+
+    def send(self, topic: str, _partition: int | None, key: bytes | None, value: bytes) -> None:
+        """Keep."""
+        self.records.append((topic, key, value))
+
+    def of(self, topic: str) -> list[dict[str, Any]]:
+        """Decoded values of a topic."""
+        return [CODEC.decode(value)[1] for name, _, value in self.records if name == topic]
