@@ -17,6 +17,9 @@ from noli.domain.scenario import Ask, Scenario
 from noli.domain.state import EMPTY, State
 from noli.domain.verdict import Query, Verdict
 
+#: Whatever a sender may write.
+Json = Any
+
 ACME: Final = "acme"
 PHONE: Final = {"kind": "phone", "value": "+393331234567"}
 EMAIL: Final = {"kind": "email", "value": "anna@example.it"}
@@ -31,7 +34,7 @@ def on(day: float) -> int:
     return _START + round(day * times.DAY)
 
 
-def raw(kind: str, day: float | None, **data: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def raw(kind: str, day: float | None, **data: Json) -> dict[str, Any]:
     """A CloudEvent as posted: type `noli.<kind>.v1`, about `PHONE` unless data says otherwise."""
     about = {} if "contact" in data or "party" in data else {"contact": PHONE}
     event: dict[str, Any] = {
@@ -46,12 +49,12 @@ def raw(kind: str, day: float | None, **data: Any) -> dict[str, Any]:  # noqa: A
     return event
 
 
-def fact(kind: str, day: float, *, accepted: float | None = None, **data: Any) -> Fact:  # noqa: ANN401
+def fact(kind: str, day: float, *, accepted: float | None = None, **data: Json) -> Fact:
     """A fact of that day, accepted then too unless said otherwise."""
     return events.parse(raw(kind, day, **data), on(day if accepted is None else accepted))
 
 
-def consent(day: float, *channels: str, **more: Any) -> Fact:  # noqa: ANN401 - as above
+def consent(day: float, *channels: str, **more: Json) -> Fact:
     """A valid consent for marketing, by SMS unless channels are named."""
     data = {
         "purpose": "marketing",
@@ -62,7 +65,7 @@ def consent(day: float, *channels: str, **more: Any) -> Fact:  # noqa: ANN401 - 
     return fact("consent.given", day, **data)
 
 
-def objection(day: float, **more: Any) -> Fact:  # noqa: ANN401 - as above
+def objection(day: float, **more: Json) -> Fact:
     """An objection, to everything it covers by default unless data says otherwise."""
     return fact("objection.raised", day, **more)
 

@@ -6,7 +6,7 @@ import pytest
 
 from noli.domain import times
 from noli.domain.policy import Policy
-from tests.support.law import EMAIL, PARTY, PHONE, POSTAL, ask, consent, fact, on
+from tests.support.law import EMAIL, PARTY, PHONE, POSTAL, Json, ask, consent, fact, on
 
 
 @pytest.mark.rule("NO-BASIS")
@@ -36,7 +36,7 @@ def test_a_basis_for_every_brand_answers_each_brand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contact", "channel"),
+    "contact, channel",
     [(EMAIL, "sms"), (PHONE, "email"), (POSTAL, "operator_call"), (PHONE, "push"), (EMAIL, "push")],
 )
 def test_a_channel_that_cannot_reach_the_contact_is_a_mismatch(
@@ -66,7 +66,7 @@ def test_a_consent_covers_its_own_purpose_only(given: str, asked: str) -> None:
         {"box_purposes": ["profiling"]},
     ],
 )
-def test_a_consent_that_was_not_free_is_void(form: dict[str, object]) -> None:
+def test_a_consent_that_was_not_free_is_void(form: dict[str, Json]) -> None:
     """Pre-ticked, required for the contract, or of a box for other purposes too: void."""
     verdict = ask([consent(1, evidence={"ref": "form-7", **form})], 2, "sms")
     assert (verdict.allowed, verdict.reasons) == (False, ("CONSENT_INVALID",))
@@ -81,7 +81,7 @@ def test_a_box_for_exactly_that_purpose_is_free() -> None:
 
 @pytest.mark.rule("CONSENT-PROVEN")
 @pytest.mark.parametrize("evidence", [None, {}, {"ref": ""}])
-def test_a_consent_without_evidence_is_void(evidence: object) -> None:
+def test_a_consent_without_evidence_is_void(evidence: Json) -> None:
     """No reference to form, recording or paper: void, and said so."""
     verdict = ask([consent(1, evidence=evidence)], 2, "sms")
     assert (verdict.allowed, verdict.reasons) == (False, ("CONSENT_UNPROVEN",))
@@ -105,7 +105,7 @@ def test_a_double_opt_in_waits_for_its_confirmation() -> None:
 
 
 @pytest.mark.rule("CONSENT-CONFIRMED")
-@pytest.mark.parametrize(("day", "allowed"), [(0.5, False), (1, True), (8, True), (8.01, False)])
+@pytest.mark.parametrize("day, allowed", [(0.5, False), (1, True), (8, True), (8.01, False)])
 def test_a_confirmation_counts_within_seven_days(day: float, allowed: bool) -> None:
     """From the consent up to seven days after it; not before, not later."""
     given = consent(1, double_opt_in=True, consent_id="c1")
@@ -170,7 +170,7 @@ def test_only_marketing_consent_extends(purpose: str) -> None:
 
 @pytest.mark.rule("CONSENT-EXTENDS")
 def test_a_persons_consent_extends_to_the_post_of_another_contact_of_theirs() -> None:
-    """Given for e-mail by the party, it allows post to the party's address and calls to its number."""
+    """Given for e-mail by the party, it allows post to its address and calls to its number."""
     given = consent(1, "email", party=PARTY)
     for contact, channel in ((POSTAL, "post"), (PHONE, "operator_call")):
         linked = fact("party.linked", 1, party=PARTY, contact=contact)

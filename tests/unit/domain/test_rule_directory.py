@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from noli.domain.facts import Fact
-from tests.support.law import PHONE, POSTAL, ask, consent, fact, on
+from tests.support.law import PHONE, POSTAL, Json, ask, consent, fact, on
 
 
-def known(contact: dict[str, str] = PHONE, register: str = "phone", **more: object) -> list[Fact]:
+def known(contact: dict[str, str] = PHONE, register: str = "phone", **more: Json) -> list[Fact]:
     """Collected from a directory on day 1, recorded as listed there, register checked on day 2."""
     source = {"source_id": "dir", "source_kind": "public_directory", **more}
     return [

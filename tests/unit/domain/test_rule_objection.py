@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.law import EMAIL, ask, consent, fact, objection
+from tests.support.law import EMAIL, Json, ask, consent, fact, objection
 
 
 @pytest.mark.rule("OBJECT")
@@ -31,7 +31,7 @@ def test_an_objection_denies_its_own_scope_only() -> None:
 
 @pytest.mark.rule("OBJECT")
 @pytest.mark.parametrize("field", [{"channels": ["carrier_pigeon"]}, {"channels": "*"}])
-def test_an_unknown_channel_widens_an_objection_to_all(field: dict[str, object]) -> None:
+def test_an_unknown_channel_widens_an_objection_to_all(field: dict[str, Json]) -> None:
     """An unknown symbol is read as the most restrictive one."""
     assert not ask([consent(1, "sms"), objection(2, **field)], 3, "sms").allowed
 
@@ -56,7 +56,7 @@ def test_a_later_consent_lifts_an_objection_for_its_own_scope_only() -> None:
 
 @pytest.mark.rule("OBJECT")
 @pytest.mark.parametrize(
-    ("given", "accepted"),
+    "given, accepted",
     [(2, 2), (2, 9), (1.5, 9), (1.9, 1.95)],
 )
 def test_a_consent_not_later_in_both_times_lifts_nothing(given: float, accepted: float) -> None:
@@ -102,7 +102,7 @@ def test_nothing_takes_effect_from_the_future() -> None:
         {"source_id": "list-1"},
     ],
 )
-def test_a_void_consent_lifts_nothing(void: dict[str, object]) -> None:
+def test_a_void_consent_lifts_nothing(void: dict[str, Json]) -> None:
     """Unproven, not free, unconfirmed, from a revoked source: the objection stands."""
     revoked = fact("source.revoked", 4, source_id="list-1", contact=None)
     verdict = ask([consent(1), objection(2), consent(3, **void), revoked], 5, "sms")

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from noli.domain.facts import Fact
-from tests.support.law import POSTAL, ask, consent, fact, on
+from tests.support.law import POSTAL, Json, ask, consent, fact, on
 
 FOREIGN = {"kind": "phone", "value": "+447911123456"}
 
 
-def listed(day: float, **more: object) -> Fact:
+def listed(day: float, **more: Json) -> Fact:
     """The number enters the register."""
     return fact("register.listed", day, **{"register": "phone", **more})
 
 
-def delisted(day: float, **more: object) -> Fact:
+def delisted(day: float, **more: Json) -> Fact:
     """The number leaves the register."""
     return fact("register.delisted", day, **{"register": "phone", **more})
 
 
-def checked(day: float, **more: object) -> Fact:
+def checked(day: float, **more: Json) -> Fact:
     """The register was asked about the number."""
     return fact("register.verified", day, **{"register": "phone", **more})
 
@@ -96,7 +96,7 @@ def test_consents_survive_a_listing_while_a_contract_is_active() -> None:
 
 
 @pytest.mark.rule("REGISTER-CONTRACT")
-@pytest.mark.parametrize(("day", "allowed"), [(9, True), (40, True), (40.001, False), (41, False)])
+@pytest.mark.parametrize("day, allowed", [(9, True), (40, True), (40.001, False), (41, False)])
 def test_consents_fall_by_themselves_thirty_days_after_the_contract(
     day: float, allowed: bool
 ) -> None:
@@ -105,7 +105,7 @@ def test_consents_fall_by_themselves_thirty_days_after_the_contract(
         consent(1, "operator_call"), listed(2), fact("contract.started", 1, contract_id="k"),
         fact("contract.ended", 10, contract_id="k"), checked(39),
     ]  # fmt: skip
-    verdict = ask(facts, day if day > 39 else 39, "operator_call")
+    verdict = ask(facts, max(39, day), "operator_call")
     assert verdict.allowed == allowed
     if allowed:
         assert verdict.until == on(40)

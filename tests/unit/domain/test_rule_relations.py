@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from noli.domain.facts import Fact
-from tests.support.law import EMAIL, PHONE, POSTAL, ask, consent, fact
+from tests.support.law import EMAIL, PHONE, POSTAL, Json, ask, consent, fact
 
 
-def sale(contact: dict[str, str] = EMAIL, day: float = 1, **more: object) -> Fact:
+def sale(contact: dict[str, str] = EMAIL, day: float = 1, **more: Json) -> Fact:
     """A valid soft opt-in from the sale of shoes."""
     data = {
         "sale_id": "s1", "categories": ["shoes"], "informed": True, "objection_offered": True,
@@ -16,7 +16,7 @@ def sale(contact: dict[str, str] = EMAIL, day: float = 1, **more: object) -> Fac
     return fact("soft_opt_in.recorded", day, contact=contact, **{**data, **more})
 
 
-def interest(contact: dict[str, str] = PHONE, **more: object) -> Fact:
+def interest(contact: dict[str, str] = PHONE, **more: Json) -> Fact:
     """A valid interest in a customer, on operator calls, SMS, e-mail and post."""
     data = {
         "reason": "customer",
@@ -28,7 +28,7 @@ def interest(contact: dict[str, str] = PHONE, **more: object) -> Fact:
 
 
 @pytest.mark.rule("SOFT-OPT-IN")
-@pytest.mark.parametrize(("contact", "channel"), [(EMAIL, "email"), (POSTAL, "post")])
+@pytest.mark.parametrize("contact, channel", [(EMAIL, "email"), (POSTAL, "post")])
 def test_a_soft_opt_in_allows_marketing_by_email_and_post(
     contact: dict[str, str], channel: str
 ) -> None:
@@ -55,7 +55,7 @@ def test_a_soft_opt_in_never_allows_another_channel(channel: str) -> None:
     "lacking", [{"informed": False}, {"objection_offered": False}, {"sale_id": None},
                 {"categories": []}],
 )  # fmt: skip
-def test_a_soft_opt_in_without_what_it_needs_is_void(lacking: dict[str, object]) -> None:
+def test_a_soft_opt_in_without_what_it_needs_is_void(lacking: dict[str, Json]) -> None:
     """Not from a sale, not informed, no objection offered, for no category: void."""
     verdict = ask([sale(**lacking)], 2, "email", contact=EMAIL, product="shoes")
     assert (verdict.allowed, verdict.reasons) == (False, ("SOFT_OPT_IN_INVALID",))
@@ -114,7 +114,7 @@ def test_an_interest_allows_marketing_by_operator_call_and_post_only() -> None:
     "lacking", [{"reason": "we_like_them"}, {"informed": False}, {"evidence": {}}]
 )
 def test_an_interest_without_reason_evidence_or_information_is_void(
-    lacking: dict[str, object],
+    lacking: dict[str, Json],
 ) -> None:
     """Void, and said so."""
     verdict = ask([interest(**lacking)], 2, "sms", "relationship")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from noli.domain.facts import Fact
-from tests.support.law import ask, consent, fact
+from tests.support.law import Json, ask, consent, fact
 
 
-def collected(kind: str, **more: object) -> Fact:
+def collected(kind: str, **more: Json) -> Fact:
     """The contact got from `src` of that kind on day 1."""
     return fact("contact.collected", 1, source_id="src", source_kind=kind, **more)
 
 
-def interest(**more: object) -> Fact:
+def interest(**more: Json) -> Fact:
     """A valid interest in calling a customer, of day 2."""
     data = {"reason": "customer", "channels": ["operator_call"], "informed": True}
     return fact("interest.recorded", 2, evidence={"ref": "order"}, **{**data, **more})
