@@ -41,6 +41,9 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "app": Row("noli.cli.apps", "Check the manifest of an application; --fix its place.", _OPERATE),
     "mint": Row("noli.cli.mint", "Mint pepper and API key for docker compose.", _OPERATE),
     "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
+    "send": Row("noli.cli.send", "Post the events of a file, NDJSON or CSV.", _OPERATE),
+    "keys": Row("noli.cli.keys", "Add, list and revoke API keys.", _OPERATE),
+    "unsubscribe-link": Row("noli.cli.link", "Print an unsubscribe link (RFC 8058).", _OPERATE),
     "reference": Row("noli.cli.reference", "Write the pages of docs/reference.", _HOUSE),
 }
 

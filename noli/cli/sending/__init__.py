@@ -1,0 +1,1 @@
+"""What `noli send` is made of: lines of a file, posts, and the file of what was refused."""

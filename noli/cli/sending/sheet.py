@@ -1,0 +1,203 @@
+"""CSV as people export it: Italian separators, byte order marks, Italian names of columns."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from noli.cli.problem import ProblemError
+from noli.cli.sending.line import Defaults, Event, Line
+from noli.cli.sending.moments import rfc3339
+from noli.domain import details
+
+_DELIMITERS: Final = ";,\t|"
+_BETWEEN_SYMBOLS: Final = re.compile(r"[;,|\s]+")
+_YES: Final = frozenset({"true", "1", "yes", "sì", "si", "vero", "x"})
+_NO: Final = frozenset({"false", "0", "no", "falso"})
+
+#: What Italian spreadsheets call our columns.
+ALIASES: Final[Mapping[str, str]] = {
+    "telefono": "phone",
+    "cellulare": "phone",
+    "numero": "phone",
+    "e-mail": "email",
+    "mail": "email",
+    "indirizzo": "postal",
+    "tipo": "type",
+    "data": "time",
+    "data_ora": "time",
+    "canale": "channels",
+    "canali": "channels",
+    "channel": "channels",
+    "finalità": "purpose",
+    "finalita": "purpose",
+    "titolare": "controller",
+    "marchio": "brand",
+}
+
+#: Columns that hold a contact point of that kind.
+_CONTACTS: Final = ("phone", "email", "postal")
+_ENVELOPE: Final = ("id", "source", "type", "time")
+
+Reader = Callable[[str], Any]
+
+
+def _symbols(text: str) -> list[str]:
+    return [symbol for symbol in _BETWEEN_SYMBOLS.split(text) if symbol]
+
+
+def _flag(text: str) -> bool | str:
+    """A boolean, or the text itself, which the intake refuses by name."""
+    said = text.lower()
+    return True if said in _YES else False if said in _NO else text
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+#: Columns of `data`, and of its `evidence`, with how a cell is read.
+_DATA: Final[Mapping[str, Reader]] = {
+    **dict.fromkeys(
+        (
+            "controller", "party", "purpose", "consent_id", "via", "source_id", "sale_id", "reason",
+            "source_kind", "proof", "subject_type", "register", "contract_id", "campaign", "basis",
+            "description",
+        ),
+        str,
+    ),
+    **dict.fromkeys(("channels", "purposes", "brands", "categories"), _symbols),
+    **dict.fromkeys(
+        ("double_opt_in", "informed", "objection_offered", "listed", "comfort_noise"), _flag
+    ),
+    "cut_after_ms": _number,
+    "answered_at": str,
+}  # fmt: skip
+_EVIDENCE: Final[Mapping[str, tuple[str, Reader]]] = {
+    "evidence_ref": ("ref", str),
+    "box_purposes": ("box_purposes", _symbols),
+    "preticked": ("preticked", _flag),
+    "required_for_contract": ("required_for_contract", _flag),
+}
+KNOWN: Final = frozenset({*_ENVELOPE, *_DATA, *_EVIDENCE, *_CONTACTS, "kind", "value", "brand"})
+
+
+class Sheet:
+    """A CSV file with a header. Raises `ProblemError` where it has none that can be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._encoding = _encoding(path)
+        with self._open() as file:
+            first = file.readline()
+        self.delimiter = max(_DELIMITERS, key=first.count)
+        self.header: list[str] = next(csv.reader([first], delimiter=self.delimiter), [])
+        self._columns = [_column(name) for name in self.header]
+        if not KNOWN & set(self._columns):
+            raise ProblemError(
+                f"{path.name}: the first line names no known column",
+                "name them there, e.g. phone;type;time;channels (see `noli send --help`)",
+            )
+
+    @property
+    def ignored(self) -> list[str]:
+        """Columns that mean nothing to us, as the file calls them."""
+        return [
+            name
+            for name, column in zip(self.header, self._columns, strict=True)
+            if column not in KNOWN
+        ]
+
+    def lines(self, defaults: Defaults) -> Iterator[Line]:
+        """Every row, empty ones left out."""
+        with self._open() as file:
+            rows = csv.reader(file, delimiter=self.delimiter)
+            next(rows)
+            for row in rows:
+                cells = {
+                    column: text
+                    for column, cell in zip(self._columns, row, strict=False)
+                    if column in KNOWN and (text := cell.strip())
+                }
+                if any(cell.strip() for cell in row):
+                    yield Line(rows.line_num, row, _events(cells, defaults, rows.line_num))
+
+    def _open(self) -> Any:  # noqa: ANN401 - a text file
+        return self._path.open(encoding=self._encoding, newline="")
+
+
+def _events(cells: Mapping[str, str], defaults: Defaults, number: int) -> Sequence[Event]:
+    """One event per contact point in the row; one without where it has none."""
+    said = cells.get("type", defaults.type or "")
+    type_ = said if said.startswith("noli.") else f"noli.{said}.v1"
+    contacts = [(kind, cells[kind]) for kind in _CONTACTS if kind in cells]
+    if "value" in cells:
+        contacts.append((cells.get("kind", ""), cells["value"]))
+    data = _data(cells, defaults, denying=type_ in details.DENYING_TYPES)
+    event: Event = {
+        "specversion": "1.0",
+        "id": cells.get("id") or defaults.id(number),
+        "source": cells.get("source", defaults.source),
+        "type": type_,
+        "data": data,
+    }
+    if "time" in cells:
+        denying = type_ in details.DENYING_TYPES
+        event["time"] = rfc3339(cells["time"], defaults.zone, denying=denying)
+    if len(contacts) < 2:  # noqa: PLR2004 - one, or none
+        for kind, value in contacts:
+            data["contact"] = {"kind": kind, "value": value}
+        return [event]
+    return [
+        {
+            **event,
+            "id": f"{event['id']}.{kind}",
+            "data": {**data, "contact": {"kind": kind, "value": value}},
+        }
+        for kind, value in contacts
+    ]
+
+
+def _data(cells: Mapping[str, str], defaults: Defaults, *, denying: bool) -> dict[str, Any]:
+    data: dict[str, Any] = (
+        {} if defaults.controller is None else {"controller": defaults.controller}
+    )
+    data |= {name: read(cells[name]) for name, read in _DATA.items() if name in cells}
+    evidence = {
+        name: read(cells[column]) for column, (name, read) in _EVIDENCE.items() if column in cells
+    }
+    if evidence:
+        data["evidence"] = evidence
+    if "brand" in cells:
+        data["brands"] = [cells["brand"]]
+    if "answered_at" in cells:
+        data["answered_at"] = rfc3339(cells["answered_at"], defaults.zone, denying=denying)
+    if denying and "purpose" in data:
+        data.setdefault("purposes", _symbols(data.pop("purpose")))
+    return data
+
+
+def _column(name: str) -> str:
+    plain = name.strip().lower().replace(" ", "_")
+    return ALIASES.get(plain, plain)
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8 with or without mark, UTF-16 with one, else what Italian Excel writes."""
+    with path.open("rb") as file:
+        start = file.read(2)
+        if start in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+            return "utf-16"
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while chunk := file.read(1 << 20):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8-sig"
