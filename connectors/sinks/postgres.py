@@ -158,6 +158,8 @@ class Postgres:
             application_name=f"noli {self._app}",
             connect_timeout=max(2, int(self._config.timeout_s)),  # libpq waits for whole seconds
         )
+        # The turn is taken in a statement before the upsert, whose snapshot must be younger.
+        await self._kept.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
         limit = SQL("SET statement_timeout = {}").format(int(self._config.timeout_s * 1000))
         await self._kept.execute(limit)
 
