@@ -217,18 +217,18 @@ def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:
         "intake",
         "suppress-0",
         "suppress-1",
+        "parties-0",
         "replica",
         "lookup",
         "connectors-crm",
     ]
     shared = workers.Shared(tmp_path, "k:1", "http://r", "http://i", "ab" * 32, tmp_path / "keys")
-    env = shared.environment(rows[-1], 1234)
-    assert env["NOLI_INSTANCE"] == "connectors-crm"
-    assert env["NOLI_HTTP_PORT"] == "1234"
-    assert env["NOLI_APP_MANIFEST"] == str(crm.path)
-    assert (
-        shared.environment(rows[3], 1)["NOLI_DATA"] == shared.environment(rows[4], 2)["NOLI_DATA"]
-    )
+    env = {row.name: shared.environment(row, 1234) for row in rows}
+    connector = env["connectors-crm"]
+    assert connector["NOLI_INSTANCE"] == "connectors-crm"
+    assert connector["NOLI_HTTP_PORT"] == "1234"
+    assert connector["NOLI_APP_MANIFEST"] == str(crm.path)
+    assert env["replica"]["NOLI_DATA"] == env["lookup"]["NOLI_DATA"]
     assert "ab" * 32 not in repr(shared)
 
 
