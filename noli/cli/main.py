@@ -34,6 +34,7 @@ _OPERATE: Final = "Any stack"
 _HOUSE: Final = "This repository"
 
 COMMANDS: Final[Mapping[str, Row]] = {
+    "demo": Row("noli.cli.demo.command", "The main job on real input, in a minute.", _STACK),
     "up": Row("noli.cli.stack.up", "Start Kafka, the registry and every worker.", _STACK),
     "down": Row("noli.cli.stack.down", "Stop what `noli up` started, by pid.", _STACK),
     "status": Row("noli.cli.status", "One screen: processes, readiness, lag, topics.", _STACK),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from connectors.sinks.postgres import Postgres
 from noli.cli.demo import application
 from noli.cli.demo.application import Application
 from noli.cli.demo.optouts import CONTROLLER
+from noli.cli.demo.screen import Screen
 from noli.cli.problem import ProblemError
 from noli.cli.stack import detached, endpoints, postgres, prepare, records, terminate
 from noli.cli.stack.endpoints import Endpoints
@@ -48,7 +49,7 @@ class Left(Exception):
 
 
 @contextmanager
-def prepared(console: Console, say: Callable[[str], None]) -> Iterator[Places]:
+def prepared(screen: Screen) -> Iterator[Places]:
     """Everything started and ready; stopped and deleted at the end, and seen to be gone.
 
     When the block raises, the logs stay in a directory that is named. Raises `Left`.
@@ -57,15 +58,15 @@ def prepared(console: Console, say: Callable[[str], None]) -> Iterator[Places]:
     started: dict[str, records.Identity] = {}
     try:
         with ExitStack() as everything:
-            yield _opened(root, everything, started, console)
+            yield _opened(root, everything, started, screen.console)
     except BaseException:
-        say(f"the logs of this run are kept in {_keep_logs(root)}")
+        screen.note(f"the logs of this run are kept in {_keep_logs(root)}")
         raise
     shutil.rmtree(root)
     alive = [name for name, identity in started.items() if identity.process() is not None]
     if alive or root.exists():
         raise Left(f"still there after the end: {', '.join(alive) or root}")
-    say(f"nothing is left: {len(started)} processes ended, {root} deleted")
+    screen.note(f"nothing is left: {len(started)} processes ended, {root} deleted")
 
 
 def _opened(

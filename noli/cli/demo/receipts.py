@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,12 +21,13 @@ _WAIT_S: Final = 0.1
 
 @dataclass(slots=True)
 class Account:
-    """One application: whom it confirmed to know, and how fast the opt-outs were confirmed."""
+    """What one application was told, and what it confirmed to hold."""
 
     known: set[bytes] = field(default_factory=set)
-    #: Token → ms from accepted to applied, of its first change accepted since `Receipts.mark`.
-    opted_out: dict[bytes, int] = field(default_factory=dict)
-    refused: set[bytes] = field(default_factory=set)
+    #: Of those that `Receipts.expect` named: who it was told of, whatever came of it …
+    told: set[bytes] = field(default_factory=set)
+    #: … and the ms from accepted to applied of the first change that it confirmed.
+    confirmed: dict[bytes, int] = field(default_factory=dict)
 
 
 class Receipts:
@@ -35,14 +36,17 @@ class Receipts:
     def __init__(self, codec: Codec) -> None:
         self.accounts: dict[str, Account] = {}
         self._codec = codec
-        self._since: int | None = None
+        self._since = 0
+        self._tokens: AbstractSet[bytes] = frozenset()
         self._news = threading.Condition()
         self._failure: BaseException | None = None
 
-    def mark(self, since: int) -> None:
-        """From now on, changes accepted at `since` (ms) or later are opt-outs."""
+    def expect(self, tokens: AbstractSet[bytes], since: int) -> None:
+        """Count from zero: these contacts, and only changes accepted at `since` (ms) or later."""
         with self._news:
-            self._since = since
+            self._tokens, self._since = tokens, since
+            for account in self.accounts.values():
+                account.told, account.confirmed = set(), {}
 
     def wait(self, done: Callable[[Mapping[str, Account]], bool], deadline_s: float) -> bool:
         """Block until `done(accounts)`; False after `deadline_s` seconds."""
@@ -79,12 +83,13 @@ class Receipts:
 
     def _enter(self, account: Account, change: Mapping[str, Any], at: int) -> None:
         token: bytes = change["token"]
-        if change["outcome"] not in _CONFIRMED:
-            account.refused.add(token)
-            return
-        account.known.add(token)
-        if self._since is not None and change["accepted"] >= self._since:
-            account.opted_out.setdefault(token, at - change["accepted"])
+        applied = change["outcome"] in _CONFIRMED
+        if applied:
+            account.known.add(token)
+        if token in self._tokens and change["accepted"] >= self._since:
+            account.told.add(token)
+            if applied:
+                account.confirmed.setdefault(token, at - change["accepted"])
 
 
 @contextmanager
@@ -101,10 +106,3 @@ def followed(settings: Settings, codec: Codec) -> Iterator[Receipts]:
     finally:
         stop.set()
         reader.join()
-
-
-def percentile(values: list[int], percent: int) -> float:
-    """The value that `percent` of all do not exceed, interpolated; needs one value at least."""
-    if len(values) == 1:
-        return float(values[0])
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 #: Columns of a bar's name, so that the bars stand below each other.
-_NAME: Final = 34
+_NAME: Final = 36
 
 
 @dataclass(slots=True)
@@ -53,16 +53,11 @@ class Screen:
     def step(self, text: str) -> None:
         """What is done next, in plain words, with the seconds since the start."""
         now = f"{time.monotonic() - self._started:5.1f} s"
-        self.console.print(Text(f"{now}  ", "dim").append(text, "bold"))
+        self.console.print(Text(f"[{now}] ", "dim").append(text, "bold"), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Something to know about the step."""
-        self.console.print(Text(f"         {text}"))
-
-    @property
-    def tell(self) -> Callable[[str], None]:
-        """The same as a function, for those who print."""
-        return self.note
+        self.console.print(Text(f"  {text}"), soft_wrap=True)
 
     @contextmanager
     def bars(self, totals: Mapping[str, int]) -> Iterator[Bars]:
@@ -86,7 +81,7 @@ class Screen:
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        TextColumn(f"         {{task.description:<{_NAME}}}"),
+        TextColumn(f"  {{task.description:<{_NAME}}}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
