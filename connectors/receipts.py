@@ -42,13 +42,13 @@ class Receipts:
         self._app = app
         self._worker = worker
 
-    async def write(self, standings: Sequence[Standing], at: int) -> None:
+    async def write(self, standings: Sequence[tuple[Standing, int]]) -> None:
         """Returns once the broker holds them. Raises `NotDurable`: nothing may be committed then.
 
-        `at`: when the application confirmed, ms.
+        With each: when the application confirmed, ms.
         """
         await self._acked.send_many(
-            [record for standing in standings for record in self._records(standing, at)]
+            [record for standing, at in standings for record in self._records(standing, at)]
         )
 
     def _records(self, standing: Standing, at: int) -> Iterator[Outgoing]:

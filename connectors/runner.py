@@ -11,7 +11,7 @@ import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from confluent_kafka import Message
@@ -50,6 +50,14 @@ class BrokenSink(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What one batch came to, by partition. `at`: when the target confirmed, ms."""
+
+    at: int
+    settled: dict[int, list[Settled]] = field(default_factory=lambda: defaultdict(list))
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What a runner works with."""
 
@@ -73,6 +81,8 @@ class Runner:
         self._waiting = Waiting()
         self._pace = Pace(parts.sink.traits.batch, random.uniform)
         self._wake = asyncio.Event()
+        self._answered: list[Answered] = []
+        self._has_answers = asyncio.Event()
         self._closing = asyncio.Event()
         self._last_error: str | None = None
         self._status: tuple[bool, Mapping[str, object]] = (False, {"app": parts.app})
@@ -80,13 +90,14 @@ class Runner:
     async def run(self, stop: asyncio.Event) -> None:
         """Return once `stop` is set and what was in flight is settled; raise what broke it."""
         works = range(self._p.sink.traits.in_flight)
-        loops = [self._read(), self._confirm_often(), *(self._work() for _ in works)]
-        tasks = [asyncio.create_task(loop) for loop in loops]
+        loops = [self._read(), self._receipt_often(), self._confirm_often()]
+        tasks = [asyncio.create_task(loop) for loop in (*loops, *(self._work() for _ in works))]
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
             self._closing.set()
             self._wake.set()
+            self._has_answers.set()
             await asyncio.wait(tasks, timeout=GRACE_S, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for task in (*tasks, stopped):
@@ -97,6 +108,7 @@ class Runner:
                 task.result()
         with contextlib.suppress(TimeoutError):  # uncommitted is repeated, which is harmless
             async with asyncio.timeout(_CANCEL_S):
+                await self._receipt()
                 await self._confirm()
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
@@ -175,7 +187,7 @@ class Runner:
         while (entries := await self._next()) is not None:
             results = await self._offer(entries)
             if results is not None:
-                await self._settle(entries, results)
+                self._settle(entries, results)
             self._look()
             self._wake.set()
 
@@ -257,15 +269,13 @@ class Runner:
 
     # --- confirm ----------------------------------------------------------------------------------
 
-    async def _settle(self, entries: list[Entry], results: Sequence[Result]) -> None:
-        """Receipts of what the target answered for, then their offsets may be committed."""
-        at, now = now_ms(), steady()
-        by_partition: dict[int, list[Settled]] = defaultdict(list)
-        whole = True
+    def _settle(self, entries: list[Entry], results: Sequence[Result]) -> None:
+        """What the target answered for goes to the receipts; the rest waits again."""
+        now = steady()
+        batch = Answered(at=now_ms())
         for entry, result in zip(entries, results, strict=True):
             match result:
                 case Retry():
-                    whole = False
                     self._put_off(entry, result, now)
                     continue
                 case Reject():
@@ -273,22 +283,38 @@ class Runner:
                 case _:
                     settled = Settled(entry, "applied", result.note)
             self._waiting.done(entry)
-            by_partition[entry.change.partition].append(settled)
+            batch.settled[entry.change.partition].append(settled)
+        whole = not any(isinstance(result, Retry) for result in results)
         metrics.APP_ATTEMPTS.labels(self._p.app, "applied" if whole else "partial").inc()
-        await self._receipt(by_partition, at)
+        self._answered.append(batch)
+        self._has_answers.set()
 
-    async def _receipt(self, by_partition: Mapping[int, list[Settled]], at: int) -> None:
-        standings, ours = [], []
-        for partition, settled in by_partition.items():
-            track = self._tracks.get(partition)
-            if track is None:
-                continue  # taken away meanwhile: its next owner repeats and receipts it
-            offsets = {offset for one in settled for offset in one.entry.offsets()}
-            standings.append(Standing(partition, track.frontier.point(offsets), settled))
-            ours.append((track, offsets))
-            self._count(track, settled, at)
-        await self._p.receipts.write(standings, at)
-        for track, offsets in ours:
+    async def _receipt_often(self) -> None:
+        while not self._closing.is_set():
+            await self._has_answers.wait()
+            self._has_answers.clear()
+            await self._receipt()
+
+    async def _receipt(self) -> None:
+        """Write the receipts of what was answered meanwhile; only then its offsets are settled.
+
+        Beside the next batch, not before it: a target that answers in 5 ms need not wait for ours.
+        """
+        answered, self._answered = self._answered, []
+        ours: dict[int, tuple[Track, set[int]]] = {}
+        standings: list[tuple[Standing, int]] = []
+        for batch in answered:
+            for partition, settled in batch.settled.items():
+                track = self._tracks.get(partition)
+                if track is None:
+                    continue  # taken away meanwhile: its next owner repeats and receipts it
+                _, offsets = ours.setdefault(partition, (track, set()))
+                offsets.update(*(one.entry.offsets() for one in settled))
+                point = track.frontier.point(offsets)
+                standings.append((Standing(partition, point, settled), batch.at))
+                self._count(track, settled, batch.at)
+        await self._p.receipts.write(standings)
+        for track, offsets in ours.values():
             track.frontier.settle(offsets)
 
     def _count(self, track: Track, settled: Iterable[Settled], at: int) -> None:
@@ -311,7 +337,8 @@ class Runner:
         """Tell how far the application is where nothing else told it, and commit that."""
         points = {partition: track.frontier.point() for partition, track in self._tracks.items()}
         news = {p: point for p, point in points.items() if point != self._told.get(p)}
-        await self._p.receipts.write([Standing(p, point) for p, point in news.items()], now_ms())
+        at = now_ms()
+        await self._p.receipts.write([(Standing(p, point), at) for p, point in news.items()])
         self._told |= news
         marks = {partition: track.mark() for partition, track in self._tracks.items()}
         moved = {p: mark for p, mark in marks.items() if mark[0] != self._committed.get(p)}
