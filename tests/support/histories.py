@@ -25,7 +25,13 @@ END: Final = 40
 
 _KINDS: Final = (Kind.PHONE, Kind.PHONE, Kind.EMAIL, Kind.POSTAL)
 _BRANDS: Final = (["*"], ["*"], ["alfa"], ["beta"], ["alfa", "beta"])
-_FORMS: Final = ({"ref": "f"}, {"ref": "f"}, {"ref": "f"}, {}, {"ref": "f", "preticked": True})
+_FORMS: Final[tuple[dict[str, Json], ...]] = (
+    {"ref": "f"},
+    {"ref": "f"},
+    {"ref": "f"},
+    {},
+    {"ref": "f", "preticked": True},
+)
 _DENIALS: Final = ("objection.raised", "objection.raised", "consent.withdrawn")
 #: One erasure in so many facts: it ends most stories.
 _ERASURES: Final = 16
@@ -74,7 +80,7 @@ def _relation(chance: Random, kind: Kind) -> _Told:
 
 def _circumstance(chance: Random, _: Kind) -> _Told:
     kind = chance.choice(["form", "public_directory", "public_directory", "web_scrape"])
-    return chance.choice([
+    told: list[_Told] = [
         ("consent.confirmed", {"consent_id": chance.choice(["c1", "c2"])}),
         ("contact.collected", {"source_kind": kind, "source_id": chance.choice(["list", "fair"])}),
         ("directory.status", {"listed": chance.random() < 2 / 3}),
@@ -83,7 +89,8 @@ def _circumstance(chance: Random, _: Kind) -> _Told:
         (f"contract.{chance.choice(['started', 'ended'])}",
          {"contract_id": chance.choice(["k", "m"])}),
         (f"call.{chance.choice(['silent', 'attended'])}", {}),
-    ])  # fmt: skip
+    ]  # fmt: skip
+    return chance.choice(told)
 
 
 _TELLERS: Final = (_consent, _consent, _denial, _relation, _circumstance, _circumstance)
