@@ -127,3 +127,32 @@ def consent(**over: Any) -> Any:  # noqa: ANN401 - JSON
     """A consent to marketing by SMS that nothing is wrong with."""
     form = {"purpose": "marketing", "channels": ["sms"], "evidence": {"ref": "form-7"}}
     return event("consent.given", data={**form, **over.pop("data", {})}, **over)
+
+
+class Through(httpx2.BaseTransport):
+    """A blocking transport into a `Service`, for the clients of the command line."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._runner = asyncio.Runner()
+        #: Answers given instead of the service's, first to last.
+        self.instead: list[httpx2.Response | Exception] = []
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Run one request on a loop of its own."""
+        if self.instead:
+            answer = self.instead.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        return self._runner.run(self._ask(request))
+
+    async def _ask(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._service.client.request(
+            request.method, request.url.path, content=request.read(), headers=request.headers
+        )
+        return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    def end(self) -> None:
+        """End the loop; clients may come and go before."""
+        self._runner.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -56,6 +56,4 @@ def _italian(text: str) -> tuple[datetime, bool] | None:
 
 def _local(moment: datetime, zone: ZoneInfo, *, later: bool) -> datetime:
     """The hour that clocks go back over exists twice: the later one for a denial."""
-    found = moment.replace(tzinfo=zone, fold=int(later))
-    # An hour that clocks skip over does not exist: through UTC it becomes the one after.
-    return (found + timedelta()).astimezone(UTC)
+    return moment.replace(tzinfo=zone, fold=int(later))
