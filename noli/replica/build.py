@@ -9,13 +9,13 @@ one bucket.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import lmdb
+import msgspec
 
 from noli.replica.head import Head
 from noli.replica.intern import Interner
@@ -30,7 +30,8 @@ _BUCKET_BYTE: Final = 1
 #: Entries held in memory before they go to disk; about 150 bytes each in Python.
 _HELD: Final = 400_000
 
-_LENGTHS: Final = struct.Struct(">BH")
+#: A frame of the spool begins with its length.
+_LENGTH_BYTES: Final = 4
 
 
 class Spool:
@@ -53,38 +54,49 @@ class Spool:
     def drain(self, interner: Interner) -> Iterator[Entries]:
         """The standing entry of each contact, sorted; a bucket at a time."""
         for number in range(_BUCKETS):
-            standing: dict[bytes, bytes] = {}
-            for token, value in self._bucket(number):
-                there = standing.get(token)
-                if there is None or interner.supersedes(value, there):
-                    standing[token] = value
-            yield sorted(standing.items())
+            entries = self._bucket(number)
+            standing = dict(entries)
+            if len(standing) < len(entries):
+                standing = _settled(entries, interner)
+            yield [(token, standing[token]) for token in sorted(standing)]
 
     def _spill(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lengths = _LENGTHS.pack
         for number, entries in enumerate(self._held):
-            with self._path(number).open("ab") as file:
-                file.write(b"".join([lengths(len(t), len(v)) + t + v for t, v in entries]))
-            entries.clear()
+            if entries:
+                frame = msgspec.msgpack.encode(entries)
+                with self._path(number).open("ab") as file:
+                    file.write(len(frame).to_bytes(_LENGTH_BYTES, "big") + frame)
+                self._held[number] = []
         self._count = 0
 
-    def _bucket(self, number: int) -> Iterator[tuple[bytes, bytes]]:
+    def _bucket(self, number: int) -> Entries:
+        """Entries of a bucket in log order; they are not kept."""
+        entries: Entries = []
         path = self._path(number)
         if path.exists():
             data = path.read_bytes()
             at = 0
             while at < len(data):
-                token_length, value_length = _LENGTHS.unpack_from(data, at)
-                split = at + _LENGTHS.size + token_length
-                at = split + value_length
-                yield data[split - token_length : split], data[split:at]
+                start = at + _LENGTH_BYTES
+                at = start + int.from_bytes(data[at:start], "big")
+                entries += msgspec.msgpack.decode(data[start:at], type=Entries)
             path.unlink()
-        yield from self._held[number]
+        entries += self._held[number]
         self._held[number] = []
+        return entries
 
     def _path(self, number: int) -> Path:
         return self._directory / f"{number:02x}"
+
+
+def _settled(entries: Entries, interner: Interner) -> dict[bytes, bytes]:
+    standing: dict[bytes, bytes] = {}
+    for token, value in entries:
+        there = standing.get(token)
+        if there is None or interner.supersedes(value, there):
+            standing[token] = value
+    return standing
 
 
 def fill(store: Store, spool: Spool, interner: Interner, head: Head) -> None:

@@ -33,6 +33,7 @@ _GATHER_S: Final = 0.01
 #: Bytes fetched per partition and request: a build is bound by us, not by round trips.
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _QUEUED: Final = 200_000
+_QUEUED_KB: Final = 16 * 1024
 
 _TIMEOUT_S: Final = 15.0
 
@@ -69,6 +70,7 @@ class Follower:
                 enable_partition_eof=True,
                 fetch_message_max_bytes=_FETCH_BYTES,
                 queued_min_messages=_QUEUED,
+                queued_max_messages_kbytes=_QUEUED_KB,
             )
         )
 

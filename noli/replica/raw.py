@@ -11,19 +11,18 @@ then recognised by its bytes alone.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 _LONG: Final = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
 
-#: Magic byte, schema id, epoch (1), version.
-_HEAD: Final = re.compile(rb"[\s\S]{5}(" + _LONG + rb")" + _LONG).match
+#: One Avro long; `long_at(data, at).end()` is the place after it.
+long_at: Final = re.compile(_LONG).match
 
 #: accepted, decided, next_change.
 _TIMES: Final = re.compile(_LONG + _LONG + rb"(?:\x00|\x02" + _LONG + rb")").match
 
 #: What a time in a row looks like: the union's second branch, and a long of six bytes, which is
 #: what milliseconds take from 1987 to 2109. Others are left to the codec.
-_TIME_BYTES: Final = 6
 _SPLIT: Final = re.compile(rb"\x02([\x80-\xff]{5}[\x00-\x7f])").split
 
 #: Bytes before the epoch: magic byte and schema id.
@@ -33,39 +32,37 @@ _ODD: Final = 0x81  # a length of one byte, not negative, has neither of these b
 _SOMEONE: Final = 2  # the union branch of a contact that is there
 
 
-class Raw(NamedTuple):
-    """A decision taken apart by position. `epoch` and `stamp` are Avro longs as they stood."""
-
-    epoch: bytes
-    stamp: bytes
-    rows: bytes
+class Unsure(Exception):
+    """Only the codec can tell."""
 
 
-def split(value: bytes) -> Raw | None:
-    """The parts of a decision of the released schema, or None where only the codec can tell."""
-    head = _HEAD(value)
-    if head is None:
-        return None
-    stamp_end = head.end()
+def stamp_end(value: bytes, at: int = HEADER_BYTES) -> int:
+    """The place after epoch and version, the epoch being at `at`. Raises `Unsure`."""
+    epoch = long_at(value, at)
+    version = epoch and long_at(value, epoch.end())
+    if version is None:
+        raise Unsure
+    return version.end()
+
+
+def rows_at(value: bytes, at: int) -> int:
+    """The place of the rows in a decision whose stamp ends at `at`. Raises `Unsure`."""
     try:
-        length = value[stamp_end]
-        at = stamp_end + 1 + (length >> 1)
+        length = value[at]
+        at += 1 + (length >> 1)
         branch = value[at]
         if branch:
             value_length = value[at + 2]
             at += 3 + (value_length >> 1)
-            if branch != _SOMEONE or (length | value_length) & _ODD:
-                return None
+            length |= value_length
         else:
             at += 1
-            if length & _ODD:
-                return None
     except IndexError:
-        return None
+        raise Unsure from None
     times = _TIMES(value, at)
-    if times is None:
-        return None
-    return Raw(head[1], value[HEADER_BYTES:stamp_end], value[times.end() :])
+    if length & _ODD or branch not in (0, _SOMEONE) or times is None:
+        raise Unsure
+    return times.end()
 
 
 def template(rows: bytes) -> tuple[object, tuple[bytes, ...]]:

@@ -19,6 +19,7 @@ import msgspec
 
 from noli.replica.encoding import Damaged, seal, unseal
 from noli.replica.head import Head, Refused
+from noli.runtime.clock import now_us
 
 CURRENT: Final = "CURRENT"
 _GENERATION: Final = "g-"
@@ -198,9 +199,8 @@ def sweep(copy: Path) -> None:
 
 
 def next_generation(copy: Path) -> Path:
-    """A directory for the next generation, after every one there is."""
-    numbers = [int(p.name[len(_GENERATION) :]) for p in copy.glob(f"{_GENERATION}[0-9]*")]
-    return copy / f"{_GENERATION}{max(numbers, default=0) + 1:06d}"
+    """A directory whose name no generation of this copy ever had: readers tell them apart by it."""
+    return copy / f"{_GENERATION}{now_us()}"
 
 
 def _sync_directory(path: Path) -> None:

@@ -53,14 +53,18 @@ class Taken(NamedTuple):
     outcomes: Counter[str]
 
 
-class _Lane:
-    """One partition: where we are, and the epoch that may speak, as the bytes it is written in."""
+class _Replaced(Exception):
+    """The record's writer had been replaced before it wrote."""
 
-    __slots__ = ("at", "spoken")
+
+class _Lane:
+    """One partition: where we are, and what records of the epoch that speaks begin with."""
+
+    __slots__ = ("at", "opening")
 
     def __init__(self, at: Position) -> None:
         self.at = Position(at.frontier, at.epoch, at.as_of)
-        self.spoken = b""
+        self.opening = b""
 
 
 class Taker:
@@ -92,35 +96,34 @@ class Taker:
         """
         entries: Entries = []
         outcomes: Counter[str] = Counter()
+        lanes, entry, pepper = self._lanes, self._interner.entry, self._pepper_version
+        unreadable = 0
         for message in messages:
-            key, value = message.key(), message.value()
-            lane = self._lanes[message.partition()]  # type: ignore[index] # every record has one
-            if key is not None and len(key) == TOKEN_BYTES and key[0] == self._pepper_version:
-                entry = self._decision(lane, key, value or b"")
-                if entry is None:
-                    outcomes[STALE] += 1
-                else:
-                    entries.append((key, entry))
+            key, value = message.key(), message.value() or b""
+            lane = lanes[message.partition()]  # type: ignore[index] # every record has one
+            if key is None or len(key) != TOKEN_BYTES or key[0] != pepper:
+                outcomes[self._other(lane, key, value)] += 1
             else:
-                outcomes[self._other(lane, key, value or b"")] += 1
+                try:
+                    # Nearly every record speaks in the epoch of the one before.
+                    if not lane.opening or not value.startswith(lane.opening):
+                        self._listen(lane, value)
+                    entries.append((key, entry(key, value, lane.opening)))
+                except _Replaced:
+                    outcomes[STALE] += 1
+                except UnreadableError:
+                    entries.append((key, self._interner.unreadable(key, lane.at.epoch)))
+                    unreadable += 1
             lane.at.frontier = message.offset() + 1  # type: ignore[operator] # as above
-        unreadable = sum(self._interner.is_unreadable(entry) for _, entry in entries)
         outcomes[UNREADABLE] += unreadable
         outcomes[TAKEN] += len(entries) - unreadable
         return Taken(entries, outcomes)
 
-    def _decision(self, lane: _Lane, token: bytes, value: bytes) -> bytes | None:
-        """The entry of a decision, or None when its writer had been replaced."""
-        try:
-            raw = self._interner.raw(value)
-            # Nearly every record speaks in the epoch of the one before: comparing bytes will do.
-            if raw is None or raw.epoch != lane.spoken:
-                if leading_long(value) < lane.at.epoch:
-                    return None
-                lane.spoken = b"" if raw is None else raw.epoch
-            return self._interner.entry(token, value, raw)
-        except UnreadableError:
-            return self._interner.unreadable(token, lane.at.epoch)
+    def _listen(self, lane: _Lane, value: bytes) -> None:
+        """A record of another epoch than the last. Raises `_Replaced`, `UnreadableError`."""
+        if leading_long(value) < lane.at.epoch:
+            raise _Replaced
+        lane.opening = self._interner.opening(value)
 
     def _other(self, lane: _Lane, key: bytes | None, value: bytes) -> str:
         if key is not None and len(key) == TOKEN_BYTES:
@@ -136,7 +139,7 @@ class Taker:
             return UNREADABLE
         if key == CLAIM_KEY:
             lane.at.epoch = epoch
-            lane.spoken = b""
+            lane.opening = b""
         else:
             # The last one, not the greatest: a replaced owner's clock may have been ahead.
             lane.at.as_of = datum["as_of"]

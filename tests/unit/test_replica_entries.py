@@ -100,7 +100,7 @@ def law(record: dict[str, Any], query: Query, at: int) -> tuple[object, ...]:
 
 def copied(interner: Interner, value: bytes, query: Query, at: int) -> tuple[object, ...]:
     """What the copy answers from the entry it keeps of a decision."""
-    stored = interner.entry(TOKEN, value, interner.raw(value))
+    stored = interner.entry(TOKEN, value, interner.opening(value))
     _, shapes = interner.unsaved()
     shape = Shape(shapes[int.from_bytes(stored[4:8], "big")])
     entry = unpack(TOKEN, stored, shape.times)
@@ -164,7 +164,7 @@ def test_the_same_rows_at_other_times_share_a_shape(
     entries = []
     for each in (record, again):
         value = CODEC.encode("noli.Decision", each)
-        stored = interner.entry(TOKEN, value, interner.raw(value))
+        stored = interner.entry(TOKEN, value, interner.opening(value))
         shaped = take_apart(each["rows"])
         entries.append(unpack(TOKEN, stored, len(shaped.untils)))
         assert entries[-1].untils == shaped.untils
@@ -177,10 +177,10 @@ def test_a_decision_cut_short_is_unreadable_or_unchanged(record: dict[str, Any],
     """The fast path never makes sense of half a record, even of rows it has seen before."""
     interner = Interner(CODEC, [])
     value = CODEC.encode("noli.Decision", record)
-    interner.entry(TOKEN, value, interner.raw(value))
+    interner.entry(TOKEN, value, interner.opening(value))
     half = value[: max(0, len(value) - 1 - cut)]
     with pytest.raises(UnreadableError):
-        interner.entry(TOKEN, half, interner.raw(half))
+        interner.entry(TOKEN, half, interner.opening(half))
 
 
 def test_a_record_seen_before_is_not_decoded_again() -> None:
@@ -200,7 +200,7 @@ def test_a_record_seen_before_is_not_decoded_again() -> None:
     for version in range(1, 50):
         moved = [{**each, "until": each["until"] + version} for each in listed]
         value = CODEC.encode("noli.Decision", decision(moved, version=version))
-        stored = interner.entry(TOKEN, value, interner.raw(value))
+        stored = interner.entry(TOKEN, value, interner.opening(value))
         assert unpack(TOKEN, stored, 2) == Entry(1, (NOW + version, NOW + 5 + version), 1, version)
     assert len(decodes) == 1
 
@@ -209,25 +209,32 @@ def test_the_fast_path_is_for_the_released_schema_only() -> None:
     """A record with another schema id, or of another type, goes to the codec."""
     interner = Interner(CODEC, [])
     value = CODEC.encode("noli.Decision", decision([row()]))
-    assert interner.raw(value) is not None
-    assert interner.raw(b"\x00\x00\x00\x09\x99" + value[5:]) is None
+    assert interner.opening(value) == value[:6]
+    assert interner.opening(b"\x00\x00\x00\x09\x99" + value[5:]) == b""
     beacon = CODEC.encode("noli.Beacon", {"epoch": 1, "as_of": NOW})
-    assert interner.raw(beacon) is None
+    assert interner.opening(beacon) == b""
+    assert interner.opening(value[:5] + b"\xff" * 12) == b""
     with pytest.raises(UnreadableError):
-        interner.entry(TOKEN, beacon, None)
+        interner.entry(TOKEN, beacon, b"")
 
 
 def test_raw_gives_up_rather_than_guess() -> None:
-    """A negative or long length, an unknown union branch, an end too soon: None."""
+    """A negative or long length, an unknown union branch, an end too soon: `Unsure`."""
     value = CODEC.encode("noli.Decision", decision([row()]))
-    start = 7  # header 5, epoch 1, version 1: the controller's length
-    assert raw.split(value) is not None
-    for byte in (0x01, 0x80, 0xFF, 0xFE):
-        assert raw.split(value[:start] + bytes([byte]) + value[start + 1 :]) is None
+    start = raw.stamp_end(value)
+    assert start == 7  # header 5, epoch 1, version 1: the controller's length
+    assert raw.rows_at(value, start) < len(value)
     branch = start + 1 + len(CONTROLLER)
-    for byte in (0x04, 0x01, 0x80):
-        assert raw.split(value[:branch] + bytes([byte]) + value[branch + 1 :]) is None
-    assert raw.split(b"") is None
+    for at, bad in ((start, (0x01, 0x80, 0xFF, 0xFE)), (branch, (0x04, 0x01, 0x80))):
+        for byte in bad:
+            with pytest.raises(raw.Unsure):
+                raw.rows_at(value[:at] + bytes([byte]) + value[at + 1 :], start)
+    for end in range(5):
+        with pytest.raises(raw.Unsure):
+            raw.stamp_end(value[: 5 + end - 4])
+    for end in range(start, branch + 10):
+        with pytest.raises(raw.Unsure):
+            raw.rows_at(value[:end], start)
 
 
 def test_an_unknown_symbol_denies_everywhere_and_allows_nowhere() -> None:
@@ -256,7 +263,7 @@ def test_an_unreadable_decision_is_superseded_by_the_next() -> None:
     """It replaces whatever stood; any decision of its epoch or a later one replaces it."""
     interner = Interner(CODEC, [])
     good = CODEC.encode("noli.Decision", decision([row()], version=7, epoch=3))
-    entry = interner.entry(TOKEN, good, interner.raw(good))
+    entry = interner.entry(TOKEN, good, interner.opening(good))
     doubt = interner.unreadable(TOKEN, 3)
     assert interner.supersedes(doubt, entry)
     assert interner.supersedes(entry, doubt)
@@ -277,7 +284,7 @@ def test_a_contact_never_regresses_within_an_epoch(epoch: int, version: int, win
 
 def _entry(interner: Interner, epoch: int, version: int) -> bytes:
     value = CODEC.encode("noli.Decision", decision([row()], version=version, epoch=epoch))
-    return interner.entry(TOKEN, value, interner.raw(value))
+    return interner.entry(TOKEN, value, interner.opening(value))
 
 
 def test_a_damaged_entry_is_replaced_by_what_the_log_says() -> None:
@@ -342,4 +349,4 @@ def test_a_register_contact_takes_few_bytes() -> None:
             [denial("REGISTERED")], version=1_795_510_800_000_000, epoch=1_795_510_800_000_000
         ),
     )
-    assert len(interner.entry(TOKEN, value, interner.raw(value))) <= 25
+    assert len(interner.entry(TOKEN, value, interner.opening(value))) <= 25

@@ -1,4 +1,4 @@
-"""A copy that is stale, missing, foreign, damaged, rebuilt or forked: the gate never opens on it."""
+"""A copy that is stale, missing, foreign, damaged, rebuilt, forked: the gate never opens on it."""
 
 from __future__ import annotations
 
