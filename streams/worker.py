@@ -8,6 +8,7 @@ from noli.runtime import logging, registry, settings
 from noli.runtime.health import Health
 from noli.runtime.process import run
 from noli.runtime.processor import Processor
+from noli.runtime.standby import dismissed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,8 @@ def work(topology: Topology, step: MakeStep) -> None:
         logging.configure(config.instance, config.log_level)
         codec = registry.codec(config)
         processor = Processor(config, topology, codec, step(config, codec))
+        if dismissed():
+            return
         health = Health(config.http_host, config.http_port, processor.ready)
         try:
             processor.run(stop)

@@ -95,6 +95,9 @@ class Lanes:
             topic: Consumer(consumer_config(settings, None, fetch_message_max_bytes=256 * 1024))
             for topic in self.topics[1:]
         }
+
+    def join(self) -> None:
+        """Become the member of the group that `settings.instance` names, in place of any other."""
         self._lead.subscribe(
             [self.topics[0]],
             on_assign=self._on_assign,

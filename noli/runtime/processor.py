@@ -59,6 +59,7 @@ class Processor:
 
     def run(self, stop: Stop) -> None:
         """The loop. Returns after a graceful stop: committed, flushed, closed."""
+        self._lanes.join()
         while not stop.requested:
             self._change_hands()
             messages = self._lanes.poll()

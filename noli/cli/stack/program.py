@@ -15,6 +15,7 @@ from typing import Final
 
 from noli.cli.problem import ProblemError
 from noli.cli.stack.files import PRIVATE_FILE, last_lines
+from noli.runtime import standby
 
 #: Between two looks at a process that is not ready yet; its end is noticed at once all the same.
 LOOK_SECONDS: Final = 0.05
@@ -28,6 +29,8 @@ class Program:
     argv: Sequence[str]
     log: Path
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # holds secrets
+    #: Whether a second process is kept loaded, to go on at once when the first dies.
+    spared: bool = False
 
 
 class Running:
@@ -61,6 +64,12 @@ class Running:
         """Send a signal; nothing happens when the process has ended."""
         self._popen.send_signal(number)
 
+    def go(self) -> None:
+        """Tell a spare to take over; from here on it is the worker."""
+        assert self._popen.stdin is not None  # noqa: S101 - a spare was launched with a pipe
+        self._popen.stdin.write(b"go\n")
+        self._popen.stdin.flush()
+
     def stop(self, grace_seconds: float) -> None:
         """SIGTERM, then SIGKILL when it has not ended after the grace."""
         self.signal(signal.SIGTERM)
@@ -83,11 +92,13 @@ def launch(
     ended: Callable[[int], None] | None = None,
     *,
     with_parent: bool = False,
+    spare: bool = False,
 ) -> Running:
     """Start a program in a process group of its own (Ctrl-C reaches the supervisor only).
 
     `ended(code)` is called from another thread. `with_parent`: where the system can (Linux), the
-    process is told to stop when the calling thread's process dies.
+    process is told to stop when the calling thread's process dies. `spare`: it loads and then waits
+    for `go`; it ends by itself when this process does.
     """
     argv = list(program.argv)
     if with_parent and (setpriv := shutil.which("setpriv")):
@@ -97,10 +108,10 @@ def launch(
     with os.fdopen(descriptor, "ab") as log:
         popen = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if spare else subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **program.env},
+            env={**os.environ, **program.env, **({standby.VARIABLE: "1"} if spare else {})},
             process_group=0,
         )
     running = Running(program, popen)

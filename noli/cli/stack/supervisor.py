@@ -108,7 +108,7 @@ class Supervisor:
         for worker in plan.workers:
             unit = self._unit(worker.name)
             env = shared.environment(worker, plan.ports[worker.name])
-            program = Program(worker.name, command(worker), unit.log, env)
+            program = Program(worker.name, command(worker), unit.log, env, worker.spared)
             self._begin(unit, program, probes.worker(self._client, plan.url(worker.name)))
         self.serving = True
         self._published.serve(node.bootstrap, store.url)
@@ -160,7 +160,8 @@ class Supervisor:
 
 
 async def _stop(units: Sequence[Unit], grace_seconds: float) -> None:
-    running = [unit.running for unit in units if unit.running and not unit.running.gone.is_set()]
+    known = [one for unit in units for one in (unit.running, unit.spare)]
+    running = [one for one in known if one and not one.gone.is_set()]
     for one in running:
         one.signal(signal.SIGTERM)  # all at once: the waits below go by groups of threads
     await asyncio.gather(*(asyncio.to_thread(one.stop, grace_seconds) for one in running))

@@ -50,6 +50,7 @@ class Unit:
     since: float = 0.0
     changed: Callable[[Unit], None] = lambda _unit: None
     running: Running | None = None
+    spare: Running | None = None
     backoff: Backoff = field(default_factory=Backoff)
 
     def to(self, state: State, detail: str = "") -> None:
@@ -97,11 +98,23 @@ class Unit:
             loop.call_soon_threadsafe(tell, code)
 
         self.since = time.monotonic()
-        self.running = launch(self.program, tell_loop)
+        spare, self.spare = self.spare, None
+        if spare is not None and not spare.gone.is_set():
+            self.running = spare
+            spare.watch(tell_loop)
+            spare.go()
+        else:
+            self.running = launch(self.program, tell_loop)
         self.pid = self.running.pid
         self.state = State.WAITING  # so that the next line tells a new pid in any case
         self.to(State.STARTING)
         return ended
+
+    def _keep_spare(self) -> None:
+        """Once the worker is ready there is time to load the one that would follow it."""
+        assert self.program is not None  # noqa: S101 - set before a unit is started
+        if self.program.spared and (self.spare is None or self.spare.gone.is_set()):
+            self.spare = launch(self.program, spare=True)
 
     def _last_words(self, code: int) -> str:
         """What a process that failed by itself said last; one that was killed said nothing."""
@@ -115,6 +128,7 @@ class Unit:
             green = green or ready
             if ready:
                 self.to(State.READY)
+                self._keep_spare()
             else:
                 self.to(State.UNREADY if green else State.STARTING, why)
             await asyncio.sleep(_CALM_SECONDS if ready else _SOON_SECONDS)

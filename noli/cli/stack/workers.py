@@ -20,14 +20,19 @@ class Worker:
     module: str
     folder: str
     env: Mapping[str, str] = field(default_factory=dict)
+    #: A stream worker has one in reserve: while nobody owns a partition, nothing is decided.
+    spared: bool = False
 
 
 def table(apps: Sequence[App], suppressors: int) -> list[Worker]:
     """Every worker of a stack with these applications, in the order of the data flow."""
     return [
         Worker("intake", "noli.intake", "intake"),
-        *(Worker(f"suppress-{n}", "streams.suppress", f"suppress-{n}") for n in range(suppressors)),
-        Worker("parties-0", "streams.parties", "parties-0"),
+        *(
+            Worker(f"suppress-{n}", "streams.suppress", f"suppress-{n}", spared=True)
+            for n in range(suppressors)
+        ),
+        Worker("parties-0", "streams.parties", "parties-0", spared=True),
         Worker("replica", "noli.replica", "replica"),
         Worker("lookup", "noli.replica.lookup", "replica"),
         *(
