@@ -1,0 +1,118 @@
+"""The sink of docs/howto/write-a-sink.md keeps the contract it teaches; the examples load."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+from connectors import manifest, registry
+from connectors.protocol import Change, Contact, Held, Sink
+from connectors.testing import PATIENCE_S, SinkContract
+from noli.domain.channel import Kind
+
+ROOT: Final = Path(__file__).parents[2]
+HOWTO: Final = ROOT / "docs" / "howto"
+SECRET: Final = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
+
+
+@pytest.fixture(scope="module")
+def sqlite() -> Any:  # noqa: ANN401 - a class that only exists in the page
+    """The class that the page shows, run from its text."""
+    code = re.search(
+        r"```python\n(.*?)```", (HOWTO / "write-a-sink.md").read_text("utf-8"), re.DOTALL
+    )
+    assert code is not None
+    module = ModuleType("shown_sink")
+    sys.modules[module.__name__] = module
+    exec(compile(code[1], "write-a-sink.md", "exec"), vars(module))
+    return vars(module)["Sqlite"]
+
+
+class File:
+    """The SQLite file, seen by the dialer."""
+
+    secrets: Sequence[str] = ()
+
+    def __init__(self, kind: Any, path: Path) -> None:  # noqa: ANN401 - as above
+        self._kind = kind
+        self._path = path
+
+    def sink(self, *, reachable: bool = True) -> Sink:
+        """A sink of the file, or of one in a folder that is not there."""
+        path = self._path if reachable else self._path / "nowhere" / "x.db"
+        config = {"path": path, "timeout_s": PATIENCE_S}
+        found: Sink = self._kind(self._kind.Config.model_validate(config), "dialer")
+        return found
+
+    async def held(self, token: str) -> Held | None:
+        """The rows, asked by SQL."""
+        ask = "SELECT channel, purpose, brand, allowed, version FROM suppression WHERE token = ?"
+        with closing(sqlite3.connect(self._path)) as connection:
+            rows = connection.execute(ask, [token]).fetchall()
+        if not rows:
+            return None
+        return Held(max(row[4] for row in rows), {tuple(row[:3]): bool(row[3]) for row in rows})
+
+    def poisoned(self, change: Change) -> Change:
+        """Half a character, which is no text."""
+        return change._replace(contact=Contact(Kind.PHONE, "\ud800"))
+
+    @asynccontextmanager
+    async def stalled(self) -> AsyncIterator[None]:
+        """The dialer holds the file."""
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+            connection.execute("COMMIT")
+
+
+@pytest.mark.parametrize("expectation", SinkContract.expectations())
+async def test_the_sink_of_the_howto_keeps_the_contract(
+    expectation: str,
+    sqlite: Any,  # noqa: ANN401 - as above
+    tmp_path: Path,
+) -> None:
+    """Who copies the page starts from a sink that is right."""
+    await getattr(SinkContract(File(sqlite, tmp_path / "dialer.db")), expectation)()
+
+
+def manifests() -> list[Path]:
+    """The examples that a reader copies."""
+    return sorted((ROOT / "examples" / "apps").glob("*.example"))
+
+
+@pytest.mark.parametrize("example", manifests(), ids=lambda path: path.name)
+def test_the_examples_are_manifests(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copied as their README says, each is a valid manifest with a known sink."""
+    monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("DIALER_DSN", "postgresql://user@host/database")
+    path = Path(shutil.copy(example, tmp_path / example.stem))
+    found = manifest.load(path)
+    assert registry.open_sink(found, path).traits.batch > 0
+    assert found.app == path.stem
+
+
+def test_the_manifests_of_the_howto_are_manifests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page shows can be copied."""
+    monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("DIALER_DSN", "postgresql://user@host/database")
+    text = (HOWTO / "connect-your-application.md").read_text("utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(shown) == 2
+    for number, content in enumerate(shown):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(content, "utf-8")
+        assert registry.open_sink(manifest.load(path), path).traits.batch > 0
