@@ -118,7 +118,7 @@ def shown(value: float | None) -> str:
 def ratios(rows: list[Result]) -> str:
     """How many times as fast as the peers we are, on the real fold."""
     by_name = {row.name: row.rate for row in rows}
-    ours, cold = by_name[engines.OURS], by_name[engines.OURS_COLD]
+    ours, cold = by_name.get(engines.OURS, 0.0), by_name.get(engines.OURS_COLD, 0.0)
     told = [
         f"{ours / by_name[peer]:.1f} × {title} ({cold / by_name[peer]:.1f} × without the memo)"
         for peer, title in ((engines.QUIX, "Quix Streams"), (engines.FAUST, "Faust"))

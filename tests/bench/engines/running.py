@@ -27,7 +27,7 @@ LOOK_S: Final = 0.25
 #: An engine that is slower than this has hung, in seconds.
 _PATIENCE_S: Final = 900.0
 _GRACE_S: Final = 30.0
-_RESTORED: Final = re.compile(r"^restored (\d+) ([0-9.]+)$", re.MULTILINE)
+_RESTORED: Final = re.compile(r"\brestored (\d+) ([0-9.]+)\s*$", re.MULTILINE)
 _TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 #: Paced load: events a second, for how long, and how much of the beginning is not counted.
 PACE: Final = 300

@@ -33,6 +33,8 @@ class Borrowed:
     memo: dict[bytes, object] = field(default_factory=dict)
     saved: bytes | None = None
     emitted: bytes | None = None
+    #: No source is revoked: the policy as it is.
+    shared: object = field(default_factory=Policy)
 
     def load(self, _key: bytes) -> bytes | None:
         """The state the engine had."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 
 import streams.topology
-from noli.runtime import processor
+from noli.domain.policy import Policy
+from noli.runtime import part
 from noli.runtime.part import Topology
-from noli.runtime.process import run
+from streams.worker import work
 
 
 def main() -> None:
@@ -24,10 +25,10 @@ def main() -> None:
     )
     vars(streams.topology)["SUPPRESS"] = names  # before anybody imported it
     if os.environ.get("BENCH_MEMO") == "0":
-        vars(processor)["_MEMO_SIZE"] = 0  # cleared after every batch
-    from streams.suppress.__main__ import main as suppress  # noqa: PLC0415 - after the names
+        vars(part)["_MEMO_SIZE"] = 0  # cleared after every batch
+    from streams.suppress.step import Suppress  # noqa: PLC0415 - after the names
 
-    run(suppress, "streams.suppress")
+    work(names, lambda _config, codec: Suppress(codec, Policy()))
 
 
 if __name__ == "__main__":

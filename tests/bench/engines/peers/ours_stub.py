@@ -16,9 +16,10 @@ from noli.runtime.process import Stop, run
 from noli.runtime.processor import Processor
 from schemas.codec import HEADER, Codec, pack_lead
 
-#: State begins like a record of ours, which the loop reads: header, epoch
-#:  and wake, no labels, then count and value as in the peer.
+#: State begins as a state record of ours must, with its lead and no labels; then, as in the peer,
+#: the count and the record.
 _COUNT: Final = 8
+_NO_LABELS: Final = b"\0"
 
 
 class Stub:
@@ -41,23 +42,23 @@ class Stub:
         part.save(record.key, following)
         part.emit(part.topology.decisions, record.key, following)
 
+    def opened(self, part: Part) -> None:
+        """Nothing is known of a whole partition."""
+
     def restate(self, key: bytes, part: Part) -> None:
         """One worker: nobody writes over it."""
         raise RuntimeError(f"a foreign record in partition {part.number}: {key!r}")
 
-    def opened(self, part: Part) -> None:
-        """Nothing is kept for a partition."""
-
     def rederive(self, key: bytes, part: Part) -> None:
-        """No moments here."""
-        raise RuntimeError(f"a wake in partition {part.number}: {key!r}")
+        """Nothing of a stub's is due by itself."""
+        raise RuntimeError(f"partition {part.number}: {key!r} was due")
 
     def swept(self, label: bytes, part: Part) -> None:
-        """No labels here."""
-        raise RuntimeError(f"a sweep in partition {part.number}: {label!r}")
+        """No labels."""
+        raise RuntimeError(f"partition {part.number}: {label!r} was swept")
 
     def _head(self, epoch: int) -> bytes:
-        self._heads[epoch] = HEADER.pack(0, 0) + pack_lead(epoch, 0) + b"\x00"
+        self._heads[epoch] = HEADER.pack(0, 0) + pack_lead(epoch, 0) + _NO_LABELS
         return self._heads[epoch]
 
 
