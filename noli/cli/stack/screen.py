@@ -142,7 +142,7 @@ class Lines:
         if self._last.get(report.name) == report.state:
             return
         self._last[report.name] = report.state
-        words = Text(f"  {report.name:<16}").append(f"{report.state:<10}", _STYLES[report.state])
+        words = Text(f"  {report.name:<18} ").append(f"{report.state:<10}", _STYLES[report.state])
         if report.state is State.READY:
             words.append(f"after {report.seconds:.1f} s", "dim")
         else:
