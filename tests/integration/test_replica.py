@@ -25,7 +25,7 @@ from noli.domain.token import token
 from noli.replica import store as copies
 from noli.replica.gate import Answer, Gate, Question
 from noli.replica.take import BEACON_KEY, CLAIM_KEY
-from noli.runtime import registry, subjects
+from noli.runtime import apikeys, registry, subjects
 from noli.runtime.clock import now_ms
 from noli.runtime.kafka import producer_config
 from schemas.codec import Codec
@@ -371,3 +371,43 @@ def test_poison_denies_its_contact_only(lab: Lab) -> None:
         assert allowed(gate, range(10)) == 9
         lab.decide(ALLOWED, range(3, 4), version=2)
         assert soon(lambda: ask(gate, 3).allowed)
+
+
+def test_the_lookup_answers_over_http(lab: Lab) -> None:
+    """Writer and lookup as processes: ready once fresh, answers change with the log, quick stop."""
+    key, line = apikeys.new("dialer", ["decisions:read"])
+    apikeys.write(lab.folder / "keys.json", [line])
+    lookup = lab.start("noli.replica.lookup")
+    url = f"http://127.0.0.1:{lab.port}"
+    query = {
+        "controller": CONTROLLER,
+        "contact": {"kind": "phone", "value": "333 000 0005"},
+        "channel": "operator_call",
+        "purpose": "marketing",
+    }
+    with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+
+        def decided() -> Any:  # noqa: ANN401 - JSON
+            return client.post("/v1/decisions", json={"queries": [query]}).json()["decisions"][0]
+
+        def is_up() -> bool:
+            try:
+                return client.get("/healthz").status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        assert soon(is_up)
+        assert client.get("/readyz").status_code == 503
+        assert decided()["reasons"] == ["STALE_REPLICA"]
+        lab.claim()
+        lab.decide(ALLOWED, range(10))
+        lab.beacon()
+        lab.start()
+        assert soon(lambda: client.get("/readyz").status_code == 200)
+        assert decided()["allowed"]
+        lab.decide(DENIED, range(10), version=2)
+        assert soon(lambda: decided()["reasons"] == ["OBJECTED"])
+        began = time.monotonic()
+        lab.stop(lookup)
+        assert time.monotonic() - began < 2
+        assert lookup.returncode == 0
