@@ -96,7 +96,13 @@ def test_a_link_that_nobody_minted_is_unknown(world: World) -> None:
 def link(world: World, address: Contact) -> str:
     """Path of a minted unsubscribe link."""
     found = blackbox.run(
-        "unsubscribe-link", "--data", str(world.stack.data), CONTROLLER, address[0], address[1]
+        "unsubscribe-link",
+        "--controller",
+        CONTROLLER,
+        "--email",
+        address[1],
+        "--data",
+        str(world.stack.data),
     )
     (path,) = re.findall(r"/u/\S+", found.stdout)
     return str(path)
