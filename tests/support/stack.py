@@ -73,5 +73,5 @@ class Stack:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The session's broker and registry, stopped by pid at its end."""
     data: Path = tmp_path_factory.mktemp("stack")
-    with embedded(data, print) as pair:
+    with embedded(data, print, quick=True) as pair:
         yield Stack(pair.kafka, pair.registry, pair)
