@@ -10,12 +10,14 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, NoReturn
+from importlib import metadata
+from typing import Annotated, Any, Final, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from noli.cli.problem import ProblemError
+from noli.runtime.ownership import IntruderError, refuse_intruders
 
 #: By convention the exit code of a program that Ctrl-C ended.
 _INTERRUPTED: Final = 130
@@ -31,6 +33,7 @@ class Row(NamedTuple):
 
 _STACK: Final = "The stack on this machine"
 _OPERATE: Final = "Any stack"
+_LAW: Final = "Without a stack"
 _HOUSE: Final = "This repository"
 
 COMMANDS: Final[Mapping[str, Row]] = {
@@ -45,6 +48,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "send": Row("noli.cli.send", "Post the events of a file, NDJSON or CSV.", _OPERATE),
     "keys": Row("noli.cli.keys", "Add, list and revoke API keys.", _OPERATE),
     "unsubscribe-link": Row("noli.cli.link", "Print an unsubscribe link (RFC 8058).", _OPERATE),
+    "decide": Row("noli.cli.decide", "Answer a scenario by the law, without a broker.", _LAW),
     "reference": Row("noli.cli.reference", "Write the pages of docs/reference.", _HOUSE),
 }
 
@@ -77,15 +81,29 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"noli {metadata.version('noli')}")
+        raise typer.Exit
+
+
 @app.callback()
-def noli() -> None:
+def noli(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version."),
+    ] = False,
+) -> None:
     """Noli: when somebody says stop, every application holds that within seconds, with proof."""
 
 
 def main() -> NoReturn:
     """Run the command line; a `ProblemError` is printed with its remedy, exit code 1."""
     try:
+        refuse_intruders()
         app(prog_name="noli")
+    except IntruderError as intruder:
+        sys.exit(f"noli: {intruder}")
     except ProblemError as problem:
         show(problem)
     except KeyboardInterrupt:

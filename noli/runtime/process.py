@@ -10,6 +10,7 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from noli.runtime.logging import redact
+from noli.runtime.ownership import refuse_intruders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ def run(main: Callable[[Stop], None], name: str) -> None:
     """Run `main` until it returns or a signal stops it; an exception ends in exit code 1."""
     stop = Stop().install()
     try:
+        refuse_intruders()
         main(stop)
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the process ends here
         die(name, error)
