@@ -9,7 +9,7 @@ import typer
 
 from noli.cli import target
 from noli.cli.stack import credentials
-from noli.cli.stack.files import PRIVATE_DIR, write_atomic
+from noli.cli.stack.files import private_dir, write_atomic
 
 app = typer.Typer(add_completion=False)
 
@@ -23,7 +23,7 @@ def mint(
     show: Annotated[bool, typer.Option("--show", help="Print the API key.")] = False,
 ) -> None:
     """Mint what is missing of pepper and API key; what is there stays as it is."""
-    data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+    data = private_dir(data)
     write_atomic(data / ENV_FILE, f"NOLI_PEPPER={credentials.pepper(data)}\n", durable=True)
     key = credentials.api_key(data)
-    typer.echo(key if show else f"pepper and API key are in {data.resolve()}")
+    typer.echo(key if show else f"pepper and API key are in {data}")

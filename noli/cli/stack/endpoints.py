@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from noli.cli.stack.files import write_atomic
+from noli.cli.stack.files import read_json, write_atomic
 
 FILE: Final = "endpoints.json"
 
@@ -32,10 +32,8 @@ class Endpoints:
 
 def read(data: Path) -> Endpoints | None:
     """The endpoints of the stack in `data`, None when none is recorded there."""
-    try:
-        return Endpoints(**json.loads((data / FILE).read_text("utf-8")))
-    except FileNotFoundError:
-        return None
+    found = read_json(data / FILE)
+    return None if found is None else Endpoints(**found)
 
 
 def forget(data: Path) -> None:

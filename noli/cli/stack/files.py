@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from noli.cli.problem import ProblemError
 
@@ -31,6 +32,19 @@ def stack_file(name: str) -> Path:
     )
 
 
+def private_dir(path: Path) -> Path:
+    """Make a directory that only its owner enters; its absolute path. Raises `ProblemError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        path.chmod(PRIVATE_DIR)
+    except OSError as error:
+        raise ProblemError(
+            f"{path} cannot be the stack's directory: {error.strerror}",
+            "name one that this user may write: --data DIR",
+        ) from error
+    return path.resolve()
+
+
 def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
     """Write `text`, mode 0600, so that a reader sees the old file or the whole new one.
 
@@ -47,6 +61,19 @@ def write_atomic(path: Path, text: str, *, durable: bool = False) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - each file has its own shape
+    """What the file holds, None where there is none. Raises `ProblemError` if it is unreadable."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise ProblemError(
+            f"{path} cannot be read: {error}",
+            "the stack may belong to another user, or the file was edited; `noli up` writes it",
+        ) from error
 
 
 def last_lines(path: Path, count: int = 15) -> str:

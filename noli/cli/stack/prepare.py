@@ -9,7 +9,7 @@ from typing import Final
 
 from noli.cli.problem import ProblemError
 from noli.cli.stack import apps, credentials, jars, plan, workers
-from noli.cli.stack.files import PRIVATE_DIR
+from noli.cli.stack.files import private_dir
 from noli.cli.stack.java import find_java
 
 DEFAULT_APPS: Final = Path("examples/apps")
@@ -33,7 +33,7 @@ def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
             f"there are {MOST_SUPPRESSORS} partitions, one worker owns at least one of them",
         )
     found = apps.read(wish.apps or DEFAULT_APPS, required=wish.apps is not None)
-    data = _directory(wish.data)
+    data = private_dir(wish.data)
     java, parts = find_java(), jars.fetch(say)
     credentials.pepper(data)
     credentials.api_key(data)
@@ -42,17 +42,6 @@ def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
     made.write()
     _keep_last_logs(data / "logs")
     return made
-
-
-def _directory(data: Path) -> Path:
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
-        data.chmod(PRIVATE_DIR)
-    except OSError as error:
-        raise ProblemError(
-            f"--data {data}: {error.strerror}", "name a directory that this user may write"
-        ) from error
-    return data.resolve()
 
 
 def _keep_last_logs(folder: Path) -> None:

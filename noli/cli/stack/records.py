@@ -17,7 +17,7 @@ from typing import Final
 import psutil
 
 from noli.cli.problem import ProblemError
-from noli.cli.stack.files import write_atomic
+from noli.cli.stack.files import read_json, write_atomic
 
 FILE: Final = "processes.json"
 LOCK: Final = "lock"
@@ -59,10 +59,7 @@ def write(data: Path, processes: Mapping[str, Identity]) -> None:
 
 def read(data: Path) -> dict[str, Identity]:
     """Every recorded process, living or not; empty where nothing was started."""
-    try:
-        raw = json.loads((data / FILE).read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
+    raw = read_json(data / FILE) or {}
     return {name: Identity(**identity) for name, identity in raw.items()}
 
 

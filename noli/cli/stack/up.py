@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from noli.cli import target
-from noli.cli.stack import detached, foreground, prepare, records, terminate
+from noli.cli.stack import detached, files, foreground, prepare, records, terminate
 
 app = typer.Typer(add_completion=False)
 
@@ -31,7 +31,7 @@ def up(
 ) -> None:
     """Start a real Kafka, the registry and every worker here; Ctrl-C or `noli down` stops them."""
     console = Console()
-    data.mkdir(parents=True, exist_ok=True)
+    data = files.private_dir(data)
     with records.supervised(data):  # refuses at once where a stack runs already
         if left := terminate.stop_stack(data):
             console.print(f"stopped what a crashed supervisor left: {', '.join(left)}")
