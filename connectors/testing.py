@@ -4,7 +4,7 @@ Give it a `Peer`, the real target of the sink as seen from its own side, and run
 
     @pytest.mark.parametrize("expectation", SinkContract.expectations())
     async def test_sink_keeps_the_contract(expectation, peer):
-        await getattr(SinkContract(peer), expectation)()
+        await SinkContract(peer).check(expectation)
 
 A failed expectation raises `AssertionError` and says what was expected.
 """
@@ -103,6 +103,10 @@ class SinkContract:
     def expectations(cls) -> list[str]:
         """Names of all expectations."""
         return [name for name in vars(cls) if name.startswith("it_")]
+
+    async def check(self, expectation: str) -> None:
+        """Raise `AssertionError` unless the sink does what is expected."""
+        await getattr(self, expectation)()
 
     async def it_finds_nothing_wrong_with_a_good_target(self) -> None:
         """`check` of a target that works is empty."""

@@ -82,7 +82,7 @@ async def test_the_sink_of_the_howto_keeps_the_contract(
     tmp_path: Path,
 ) -> None:
     """Who copies the page starts from a sink that is right."""
-    await getattr(SinkContract(File(sqlite, tmp_path / "dialer.db")), expectation)()
+    await SinkContract(File(sqlite, tmp_path / "dialer.db")).check(expectation)
 
 
 def manifests() -> list[Path]:

@@ -147,8 +147,8 @@ async def test_sink_keeps_the_contract(
 ) -> None:
     """Each expectation of `SinkContract` holds for each sink."""
     if reason := WAIVED.get((name, expectation)):
-        pytest.xfail(reason)
+        pytest.skip(f"waived: {reason}")
     with PEERS[name](request) as peer:
         if isinstance(peer, PostgresPeer):
             await peer.prepare()
-        await getattr(SinkContract(peer), expectation)()
+        await SinkContract(peer).check(expectation)
