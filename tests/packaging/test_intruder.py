@@ -11,7 +11,7 @@ import pytest
 
 from tests.packaging.conftest import Environment
 
-START: Final = "from noli.runtime.ownership import refuse_intruders; refuse_intruders()"
+START: Final = ("noli", "--version")
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def test_a_process_starts_only_where_its_names_are_its_own(
 ) -> None:
     """Ours alone starts; beside the intruder, and after it left a hole, the start is refused."""
     place = make_environment()
-    assert place.python(START).returncode == 0
+    assert place.run(*START).returncode == 0
     place.pip("install", "--no-deps", "--no-index", str(intruder))
-    beside = place.python(START)
+    beside = place.run(*START)
     assert beside.returncode == 1
     assert "'connectors' is not Noli's" in beside.stderr
     assert "belongs to: connectors" in beside.stderr
     place.pip("uninstall", "--yes", "connectors")
-    after = place.python(START)
+    after = place.run(*START)
     assert after.returncode == 1
     assert "its __init__.py is gone" in after.stderr
     assert "environment of its own" in after.stderr
