@@ -59,10 +59,11 @@ def rows(state: State, policy: Policy, brand: str, at: int) -> tuple[list[Row], 
     """Rows of who asks for `brand` at `at` (ms), and the first moment at which they change."""
     now = outcome(state, policy, brand, at)
     coming, first = _coming(state, policy, brand, now, at) if now.changes else ([], None)
-    found: list[Row] = []
-    for mask, tags in _parts(channel.applicable(state.kind), now, coming):
-        # A moment makes a shape its own: not worth remembering.
-        found += _shape(mask, brand, tags) if coming else _known_shape(mask, brand, tags)
+    found = [
+        row if row.until is None else _dated(row, coming[row.until].until)
+        for mask, tags in _parts(channel.applicable(state.kind), now, coming)
+        for row in _shape(mask, brand, tags)
+    ]
     return found, first
 
 
@@ -126,8 +127,8 @@ def _parts(applicable: int, now: Outcome, coming: list[_Coming]) -> list[_Part]:
     if now.guarded:
         guarded = now.guarded & _union(now.allowed)
         parts = _split(parts, guarded, ("conditions", OPERATOR_GUARANTEED))
-    for change in coming:
-        parts = _split(parts, change.mask, ("until", change.until))
+    for number, change in enumerate(coming):
+        parts = _split(parts, change.mask, ("until", number))
         for reason in sorted(change.lapse, key=_REASON_ORDER.__getitem__):
             parts = _split(parts, change.lapse[reason], ("lapse", reason))
     return parts
@@ -146,8 +147,9 @@ def _split(parts: list[_Part], mask: int, tag: _Tag) -> list[_Part]:
     return split
 
 
+@lru_cache(_SHAPES)
 def _shape(mask: int, brand: str, tags: tuple[_Tag, ...]) -> tuple[Row, ...]:
-    """The rows of one part."""
+    """The rows of one part; in place of a moment, the number of the change: shapes recur."""
     values: dict[str, list[Any]] = {}
     for name, value in tags:
         values.setdefault(name, []).append(value)
@@ -170,4 +172,16 @@ def _shape(mask: int, brand: str, tags: tuple[_Tag, ...]) -> tuple[Row, ...]:
     )
 
 
-_known_shape = lru_cache(_SHAPES)(_shape)
+def _dated(row: Row, until: int) -> Row:
+    return Row(
+        row.channels,
+        row.purposes,
+        row.brand,
+        row.allowed,
+        row.basis,
+        row.reasons,
+        row.conditions,
+        row.products,
+        until,
+        row.lapse,
+    )

@@ -72,7 +72,7 @@ def checked(case: Case) -> int:
         seen = (Latest.PHONE_VERIFIED, Latest.PHONE_LISTED, Latest.PHONE_DELISTED)
     else:
         seen = (Latest.POST_VERIFIED, Latest.POST_LISTED, Latest.POST_DELISTED)
-    return max(case.since(what) for what in seen)
+    return max([case.since(what) for what in seen])  # a list: a generator costs twice as much
 
 
 def fresh(case: Case, mask: int, since: int) -> int:
