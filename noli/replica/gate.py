@@ -128,53 +128,73 @@ class Gate:
     ) -> Answer:
         """The answer to one question, now. Never raises."""
         question = Question(controller, contact, channel, purpose, brand, product)
-        return self.check_many((question,))[0]
+        try:
+            return self._answer(question)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the gate stays shut
+            return self._shut(error, 1)
 
     def check_many(self, questions: Sequence[Question]) -> list[Answer]:
         """Answers in order, all from one look at the copy. Never raises."""
         try:
-            answers = self._answers(questions)
-        except Refused as refusal:
-            self._report("gate.unusable", str(refusal))
-            self._counts["unusable"].inc(len(questions))
-            return [_denied(_STALE, None)] * len(questions)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the gate stays shut
-            self._report("gate.error", type(error).__name__)
-            self._counts["error"].inc(len(questions))
-            return [_denied(_STALE, None)] * len(questions)
-        return answers
+            return self._answers(questions)
+        except Exception as error:  # noqa: BLE001 - as above
+            return [self._shut(error, len(questions))] * len(questions)
 
     def status(self) -> Status:
         """How the copy is, for readiness."""
         try:
-            moment = self._reader.fetch(()).as_of
+            moment, _ = self._reader.fetch(())
             contacts = self._reader.contacts()
         except Refused as refusal:
             return Status(fresh=False, reason=str(refusal), as_of=None, contacts=None)
         fresh = self._fresh(moment, now_ms())
         return Status(fresh, "" if fresh else "older than its lease", moment, contacts)
 
+    def _answer(self, question: Question) -> Answer:
+        now = now_ms()
+        identity = self._identify(question)
+        moment, items = self._reader.fetch(() if identity is None else (identity[1],))
+        if not self._fresh(moment, now):
+            return self._stale(moment, 1)
+        if identity is None:
+            answer = _denied(_UNREADABLE, moment)
+        else:
+            answer = self._one(question, identity[0], items[0], (moment, now))
+        self._counts["allowed" if answer.allowed else "denied"].inc()
+        return answer
+
     def _answers(self, questions: Sequence[Question]) -> list[Answer]:
         now = now_ms()
         asked = [self._identify(question) for question in questions]
-        fetched = self._reader.fetch([identity[1] for identity in asked if identity is not None])
-        if not self._fresh(fetched.as_of, now):
-            self._counts["stale"].inc(len(questions))
-            self._report("gate.stale", "the copy is older than its lease")
-            return [_denied(_STALE, fetched.as_of)] * len(questions)
-        items = iter(fetched.items)
+        moment, found = self._reader.fetch([each[1] for each in asked if each is not None])
+        if not self._fresh(moment, now):
+            return [self._stale(moment, len(questions))] * len(questions)
+        items = iter(found)
         answers = [
-            _denied(_UNREADABLE, fetched.as_of)
+            _denied(_UNREADABLE, moment)
             if identity is None
-            else self._one(question, identity[0], next(items), (fetched.as_of, now))
+            else self._one(question, identity[0], next(items), (moment, now))
             for question, identity in zip(questions, asked, strict=True)
         ]
         allowed = sum(answer.allowed for answer in answers)
-        if allowed:
-            self._counts["allowed"].inc(allowed)
-        if allowed != len(answers):
-            self._counts["denied"].inc(len(answers) - allowed)
+        self._counts["allowed"].inc(allowed)
+        self._counts["denied"].inc(len(answers) - allowed)
         return answers
+
+    def _stale(self, moment: int | None, count: int) -> Answer:
+        self._counts["stale"].inc(count)
+        self._report("gate.stale", "the copy is older than its lease")
+        return _denied(_STALE, moment)
+
+    def _shut(self, error: Exception, count: int) -> Answer:
+        """A failure: no copy that can be used, or a bug of ours. Its text may hold a contact."""
+        refused = isinstance(error, Refused)
+        self._counts["unusable" if refused else "error"].inc(count)
+        self._report(
+            "gate.unusable" if refused else "gate.error",
+            str(error) if refused else type(error).__name__,
+        )
+        return _denied(_STALE, None)
 
     def _identify(self, question: Question) -> tuple[Contact, bytes] | None:
         """The contact, normalised, and its token; None where it cannot be read."""
@@ -208,7 +228,7 @@ class Gate:
             self._report("gate.damaged", str(damage))
             self._counts["error"].inc()
             return _denied(_STALE, moments[0])
-        return _answer(ruling, until, question.at, moments)
+        return _ruled(ruling, until, question.at, moments)
 
     def _fresh(self, moment: int | None, now: int) -> bool:
         # A copy from the future means that one of the clocks is wrong: no lease can be told.
@@ -220,7 +240,7 @@ class Gate:
             log.error(event, reason=reason)
 
 
-def _answer(
+def _ruled(
     ruling: Ruling, until: int | None, at: int | None, moments: tuple[int | None, int]
 ) -> Answer:
     """A ruling at a moment: now, or a later one that was asked for."""

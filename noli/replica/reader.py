@@ -35,21 +35,12 @@ class _Open(NamedTuple):
     identity: tuple[str, int]
 
 
-class Found(NamedTuple):
-    """A contact's entry: the shape it shares, and the stored value with its own times."""
+#: A contact's entry: the shape it shares, and the stored value with its own times.
+Found = tuple[Shape, bytes]
 
-    shape: Shape
-    value: bytes
-
-
-class Fetched(NamedTuple):
-    """One look at the copy. An item is None for an unknown contact, `Damaged` for a broken entry.
-
-    `as_of` is in milliseconds since the epoch, None before the first beacon.
-    """
-
-    as_of: int | None
-    items: list[Found | Damaged | None]
+#: One look at the copy: as_of in milliseconds since the epoch, None before the first beacon, and an
+#: item per token: None for an unknown contact, `Damaged` for a broken entry.
+Fetched = tuple[int | None, list[Found | Damaged | None]]
 
 
 class Reader:
@@ -116,7 +107,7 @@ class Reader:
                 self._seen = (number, as_of(head.positions))
             get, contacts = txn.get, store.contacts
             items = [self._item(store, token, get(token, None, contacts)) for token in tokens]
-        return Fetched(self._seen[1], items)
+        return self._seen[1], items
 
     def _item(self, store: Store, token: bytes, value: bytes | None) -> Found | Damaged | None:
         if value is None:
@@ -129,7 +120,7 @@ class Reader:
                 if len(self._shapes) >= _SHAPES:
                     self._shapes.clear()
                 self._shapes[number] = shape
-            return Found(shape, value)
+            return shape, value
         except Damaged as damage:
             return damage
 
