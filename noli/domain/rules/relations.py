@@ -16,11 +16,8 @@ def soft_opt_in(case: Case, grant: Grant) -> None:
     if not case.covers(grant.brand):
         return
     case.note(Reason.SOFT_OPT_IN_CHANNEL, case.applicable & MARKETING & ~grant.mask)
-    if grant.source and grant.source in case.unlawful:
-        case.void(Reason.SOURCE_UNLAWFUL, grant.mask)
-        return
-    if grant.flags & Flag.INVALID:
-        case.void(Reason.SOFT_OPT_IN_INVALID, grant.mask)
+    unlawful = bool(grant.source) and grant.source in case.unlawful
+    if _void(case, grant, Reason.SOFT_OPT_IN_INVALID, unlawful=unlawful):
         return
     mask = _off_register(case, grant)
     case.recorded |= mask
@@ -38,13 +35,18 @@ def interest(case: Case, grant: Grant) -> None:
     unlawful = grant.source in case.unlawful or (
         not grant.source and sources.known_only_unlawfully(case)
     )
-    if unlawful:
-        case.void(Reason.SOURCE_UNLAWFUL, grant.mask)
-    elif grant.flags & Flag.INVALID:
-        case.void(Reason.INTEREST_INVALID, grant.mask)
-    else:
+    if not _void(case, grant, Reason.INTEREST_INVALID, unlawful=unlawful):
         mask = register.fresh(case, _off_register(case, grant), NEVER)
         case.grant(Basis.LEGITIMATE_INTEREST, mask)
+
+
+def _void(case: Case, grant: Grant, invalid: Reason, *, unlawful: bool) -> bool:
+    """Whether the basis is void, having said every reason why."""
+    if unlawful:
+        case.void(Reason.SOURCE_UNLAWFUL, grant.mask)
+    if grant.flags & Flag.INVALID:
+        case.void(invalid, grant.mask)
+    return unlawful or bool(grant.flags & Flag.INVALID)
 
 
 def _off_register(case: Case, grant: Grant) -> int:

@@ -126,3 +126,14 @@ def test_an_interest_without_reason_evidence_or_information_is_void(
 def test_each_recognised_reason_holds(reason: str) -> None:
     """The four of the law."""
     assert ask([interest(reason=reason)], 2, "sms", "relationship").allowed
+
+
+@pytest.mark.rule("INTEREST")
+def test_every_reason_for_which_a_basis_is_void_is_named() -> None:
+    """Its source and its own want, both."""
+    revoked = fact("source.revoked", 2, source_id="fair", contact=None)
+    void = interest(source_id="fair", informed=False)
+    assert set(ask([void, revoked], 3, "sms", "relationship").reasons) == {
+        "SOURCE_UNLAWFUL",
+        "INTEREST_INVALID",
+    }
