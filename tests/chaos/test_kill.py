@@ -19,9 +19,9 @@ from typing import Final
 
 import pytest
 
-from tests.chaos.pulse import Pulse, felt
-from tests.chaos.traffic import CHANNEL, RATE, Sent, Traffic
 from tests.support.blackbox import Contact, consent, query, until
+from tests.support.pulse import Pulse, felt
+from tests.support.traffic import CHANNEL, RATE, Sent, Traffic
 from tests.support.world import World, opened
 
 LONG: Final = os.environ.get("NOLI_CHAOS") == "long"

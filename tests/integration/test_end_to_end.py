@@ -104,8 +104,10 @@ def link(world: World, address: Contact) -> str:
         "--data",
         str(world.stack.data),
     )
-    (path,) = re.findall(r"/u/\S+", found.stdout)
-    return str(path)
+    form = r"^List-Unsubscribe: <https?://[^/]+(/u/[^>]+)>$"
+    header = re.search(form, found.stdout, re.MULTILINE)
+    assert header, "no header of RFC 8058 to put into the mail"
+    return header[1]
 
 
 def click(client: Client, path: str, form: str) -> int:

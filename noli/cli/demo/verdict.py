@@ -69,7 +69,7 @@ def show(console: Console, outcome: Outcome) -> None:
     console.print(Text(good, "bold green"), soft_wrap=True)
 
 
-def percentile(values: Sequence[int], percent: int) -> float:
+def percentile(values: Sequence[float], percent: int) -> float:
     """The value that `percent` of all do not exceed, interpolated; nan of nothing."""
     if len(values) < 2:  # noqa: PLR2004 - quantiles needs two
         return float(values[0]) if values else float("nan")
