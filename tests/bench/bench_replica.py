@@ -1,6 +1,6 @@
 """Build rate, check latency and bytes per contact of the copy, at register scale.
 
-    python -m pytest tests/bench/bench_replica.py -s     # NOLI_BENCH_CONTACTS=30000000: the real case
+    python -m pytest tests/bench/bench_replica.py -s     # NOLI_BENCH_CONTACTS=30000000
 
 Writes docs/reference/benchmarks/replica.md. The broker, the writer and the reader share the
 machine, as they do on a dialer's host of this size.
