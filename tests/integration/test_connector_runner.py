@@ -53,15 +53,17 @@ async def test_what_the_log_holds_already_collapses_before_anything_is_sent(lab:
     """A start sends the newest verdict of a contact only: an old grant is not sent ahead of it."""
     target = Target()
     lab.desk.claim(1)
-    for version in range(1, 6):
+    for version in range(1, 5):
         lab.desk.decide(1, version)
-    lab.desk.decide(2, 1).send()
+    for number in range(1_000, 2_000):  # more than one read takes
+        lab.desk.decide(number, 1)
+    lab.desk.decide(1, 5).send()
     async with lab.runner(target):
-        told = await lab.changes(6)
+        told = await lab.changes(1_005)
     assert versions(target.applied, 1) == [5]
     outcomes = {c["version"]: c["outcome"] for c in told if c["token"] == token(1)}
     assert outcomes == dict.fromkeys(range(1, 5), "superseded") | {5: "applied"}
-    assert lab.committed()[0] == 7
+    assert lab.committed()[0] == 1_006
 
 
 async def test_the_newest_verdict_replaces_those_that_wait(lab: Lab) -> None:
@@ -151,6 +153,25 @@ async def test_a_contact_the_target_cannot_digest_holds_nobody_else_back(lab: La
     assert bad not in {change.token for change in target.applied}
     assert (receipt["frontier"], receipt["as_of"]) == (8, first)
     assert lab.committed() == (8, Mark(1, first))
+
+
+async def test_a_contact_that_is_refused_is_asked_less_and_less(lab: Lab) -> None:
+    """Its own pause grows: it does not slow down everybody else's changes for ever."""
+    target, bad = Target(), token(7).hex()
+
+    def answer(changes: Sequence[Change]) -> Sequence[Result]:
+        if any(change.token == bad for change in changes):
+            raise Retry("indigestible")
+        return [Applied()] * len(changes)
+
+    target.answer = answer
+    lab.desk.claim(1).decide(7, 1).send()
+    async with lab.runner(target):
+        for number in range(100, 140):
+            lab.desk.decide(number, 1).send()
+            await target.until(lambda t, n=number: bool(versions(t.applied, n)))  # type: ignore[misc]
+    asked = sum(any(change.token == bad for change in batch) for batch in target.offered)
+    assert 2 <= asked < 20
 
 
 async def test_partial_answers_are_settled_one_by_one(lab: Lab) -> None:
