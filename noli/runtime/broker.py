@@ -108,22 +108,47 @@ def _await_known(client: AdminClient, names: set[str]) -> None:
 
 
 def alter(client: AdminClient, steps: Iterable[Step]) -> None:
-    """Set the configuration of every ALTER step. Raises `BrokerUnavailable`."""
+    """Set the configuration of every ALTER step and wait until it holds.
+
+    Raises `BrokerUnavailable`.
+    """
+    changes: dict[str, dict[str, str]] = {}
+    for step in steps:
+        if step.action is Action.ALTER:
+            changes.setdefault(step.name, {}).update(step.configs)
+    if not changes:
+        return
     resources = [
         ConfigResource(
             ResourceType.TOPIC,
-            step.name,
+            name,
             incremental_configs=[
                 ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
-                for key, value in step.configs.items()
+                for key, value in configs.items()
             ],
         )
-        for step in steps
-        if step.action is Action.ALTER
+        for name, configs in changes.items()
     ]
-    for resource in resources:  # one at a time: a topic may occur twice, the client keys by name
-        for future in client.incremental_alter_configs([resource]).values():
-            _result(future)
+    for future in client.incremental_alter_configs(resources, request_timeout=_TIMEOUT_S).values():
+        _result(future)
+    _await_configs(client, changes)
+
+
+def _await_configs(client: AdminClient, changes: Mapping[str, Mapping[str, str]]) -> None:
+    """As with new topics: the controller says yes before the brokers have read it."""
+    end = steady() + _TIMEOUT_S
+    while True:
+        seen = observe(client, look(client), changes)
+        late = {
+            name
+            for name, configs in changes.items()
+            if name not in seen or configs.items() - seen[name].configs.items()
+        }
+        if not late:
+            return
+        if steady() > end:
+            raise BrokerUnavailable(f"changed but not seen by the brokers: {sorted(late)}")
+        client.poll(_LOOK_S)
 
 
 def _result(future: Future[Any]) -> Any:  # noqa: ANN401 - each call has its own

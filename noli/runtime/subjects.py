@@ -39,9 +39,17 @@ def connected(registry: str) -> Iterator[httpx2.Client]:
 
 def plan(client: httpx2.Client) -> list[Step]:
     """What it takes to have every record registered and protected."""
+    known = set(_answer(client.get("/subjects")) or ())
+    everywhere = _level(client.get("/config"))
     steps: list[Step] = []
     for record in RECORDS:
-        steps += [_schema(client, record), *_protection(client, record)]
+        if record in known:
+            steps += [_schema(client, record), *_protection(record, _effective(client, record))]
+        else:
+            steps += [
+                Step(record, Action.CREATE, "first version"),
+                *_protection(record, everywhere),
+            ]
     return steps
 
 
@@ -75,15 +83,13 @@ def _schema(client: httpx2.Client, record: str) -> Step:
     found = _answer(client.post(f"/subjects/{record}", json=body))
     if found is not None:
         return Step(record, Action.SAME, f"version {found['version']}, id {found['id']}")
-    versions = _answer(client.get(f"/subjects/{record}/versions"))
-    if not versions:
-        return Step(record, Action.CREATE, "first version")
+    versions = _answer(client.get(f"/subjects/{record}/versions")) or []
     check = client.post(
         f"/compatibility/subjects/{record}/versions", params={"verbose": "true"}, json=body
     )
     verdict = _answer(check) or {}
     if verdict.get("is_compatible"):
-        return Step(record, Action.CREATE, f"a version after {max(versions)}")
+        return Step(record, Action.CREATE, f"a version after {max(versions, default=0)}")
     why = "; ".join(verdict.get("messages") or ()) or "the registry gives no reason"
     return Step(
         record,
@@ -93,16 +99,19 @@ def _schema(client: httpx2.Client, record: str) -> Step:
     )
 
 
-def _protection(client: httpx2.Client, record: str) -> list[Step]:
-    level = _effective(client, record)
+def _protection(record: str, level: str) -> list[Step]:
     if level == COMPATIBILITY:
         return []
     return [Step(record, Action.ALTER, f"compatibility {level} → {COMPATIBILITY}")]
 
 
 def _effective(client: httpx2.Client, record: str) -> str:
-    own = _answer(client.get(f"/config/{record}", params={"defaultToGlobal": "true"}))
-    found = own or _answer(client.get("/config")) or {}
+    own = client.get(f"/config/{record}", params={"defaultToGlobal": "true"})
+    return _level(client.get("/config") if own.status_code == HTTPStatus.NOT_FOUND else own)
+
+
+def _level(response: httpx2.Response) -> str:
+    found = _answer(response) or {}
     return str(found.get("compatibilityLevel") or found.get("compatibility") or "NONE")
 
 

@@ -24,6 +24,8 @@ from noli.cli.stack.prepare import Wish, prepared
 from noli.cli.stack.workers import Worker
 
 STAND_IN = "tests.support.standin"
+#: The first test waits for the stack, whose two JVMs start beside whatever else runs here.
+pytestmark = pytest.mark.timeout(400)
 
 
 def plan_of(data: Path, *workers: Worker) -> Plan:
@@ -34,7 +36,7 @@ def plan_of(data: Path, *workers: Worker) -> Plan:
     return made
 
 
-def started(plan: Plan, seconds: float = 60.0) -> endpoints.Endpoints:
+def started(plan: Plan, seconds: float = 150.0) -> endpoints.Endpoints:
     """Start it detached; its endpoints."""
     detached.run(plan, seconds, Console())
     found = endpoints.read(plan.data)
