@@ -35,7 +35,7 @@ class Sent:
 
     contact: Contact
     what: str
-    #: Steady seconds: first try, acknowledgement.
+    #: Steady seconds: when it was due, also where no sender was free then; acknowledgement.
     began: float
     acked: float
 
@@ -56,7 +56,7 @@ class Traffic:
         self._numbers = itertools.count()
         self._consented: list[Contact] = []
         self._objected: list[Contact] = []
-        self._due: queue.Queue[tuple[str, Contact, Event] | None] = queue.Queue()
+        self._due: queue.Queue[tuple[float, str, Contact, Event] | None] = queue.Queue()
         self._stop = threading.Event()
         self._news = threading.Condition()
         self._threads = [
@@ -105,7 +105,7 @@ class Traffic:
             pause = start + number / self.rate - time.monotonic()
             if self._stop.wait(max(0.0, pause)):
                 break
-            self._due.put(self._next())
+            self._due.put((time.monotonic(), *self._next()))
         for _ in range(_SENDERS):
             self._due.put(None)
 
@@ -126,8 +126,7 @@ class Traffic:
 
     def _send(self) -> None:
         while (due := self._due.get()) is not None:
-            what, contact, event = due
-            began = time.monotonic()
+            began, what, contact, event = due
             try:
                 self.client.send(event)
                 done = Sent(contact, what, began, time.monotonic())

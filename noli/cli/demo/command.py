@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -31,7 +31,8 @@ from schemas.codec import Codec
 
 app = typer.Typer(add_completion=False)
 
-CONTACTS: Final = 10_000
+#: Fewer would not hold the mail readers and phones who opt out.
+_FEWEST: Final = 1_000
 APPS: Final = (WEBHOOK, TABLE)
 #: The load and the opt-outs are confirmed within seconds; a busy machine gets minutes.
 _PATIENCE_S: Final = 120.0
@@ -40,7 +41,11 @@ _PEPPER_VERSION: Final = 1
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    contacts_: Annotated[
+        int, typer.Option("--contacts", min=_FEWEST, help="How many are loaded.")
+    ] = 10_000,
+) -> None:
     """Load 10,000 contacts, take 300 opt-outs, and prove that two applications obey each of them.
 
     It runs a stack of its own in a temporary directory and leaves nothing behind. Exit code 0 only
@@ -49,16 +54,16 @@ def demo() -> None:
     screen = Screen(Console())
     logging.configure("demo", "error")
     with _ended_by_signals():
-        outcome = _run(screen)
+        outcome = _run(screen, contacts_)
     verdict.show(screen.console, outcome)
     raise typer.Exit(0 if outcome.good else 1)
 
 
-def _run(screen: Screen) -> Outcome:
+def _run(screen: Screen, count: int) -> Outcome:
     screen.step("Starting a stack of its own: Kafka, registry, PostgreSQL, workers, two apps")
     with places.prepared(screen) as here, followed(*_contracts(here)) as receipts:
         run = Run(here, screen, receipts)
-        crowd = people(CONTACTS)
+        crowd = people(count)
         run.load(crowd)
         who = optouts.chosen(crowd)
         run.opt_out(who)

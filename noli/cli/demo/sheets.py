@@ -16,7 +16,7 @@ from noli.domain import times
 #: Excel's "CSV UTF-8", and what it writes when nobody asks.
 _WITH_MARK: Final = "utf-8-sig"
 _EXCEL: Final = "cp1252"
-_ROME: Final = ZoneInfo("Europe/Rome")
+ROME: Final = ZoneInfo("Europe/Rome")
 _TWO_YEARS_MIN: Final = 2 * 365 * 24 * 60
 _CHECKED_DAYS: Final = 7
 _FORMS: Final = ("modulo-web-12", "fiera-bologna", "registrazione-vocale-7", "cartolina-3")
@@ -73,7 +73,7 @@ def calls(path: Path, people: Sequence[Person], now: int) -> None:
 
 def _italian(now: int, before: timedelta) -> str:
     moment = datetime.fromtimestamp(now / times.SECOND, UTC) - before
-    return f"{moment.astimezone(_ROME):%d/%m/%Y %H:%M:%S}"
+    return f"{moment.astimezone(ROME):%d/%m/%Y %H:%M:%S}"
 
 
 def _write(path: Path, encoding: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
