@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from noli import wire
 from noli.domain.facts import Fact
@@ -24,6 +23,9 @@ log = get_logger()
 #: Records under way at once; more would only wait in memory for a broker that does not keep up.
 IN_FLIGHT_MAX: Final = 50_000
 
+#: Events worked on before others get their turn, about 2 ms: a click does not wait for a batch.
+STRETCH: Final = 50
+
 #: Longest contact text that is denied as received; a longer one only goes to the human.
 _AS_RECEIVED_MAX: Final = 320
 
@@ -38,19 +40,17 @@ class Sink(Protocol):
         """Append all; their places in order. Raises `NotDurable`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """An event that is durable. `accepted` in ms; `quarantined`: a human must read its contact."""
 
-    index: int
+    position: int
     id: str
     accepted: int
     place: Placed
     quarantined: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a post, each list in the order of the events."""
 
     taken: Sequence[Taken]
@@ -85,7 +85,7 @@ class Intake:
         """
         began = clock.steady()
         accepted = self._now_ms()
-        understood, refused = posted.read(raws, accepted)
+        understood, refused = await self._read(raws, accepted)
         outcomes = Counter((refusal.type, "refused") for refusal in refused)
         try:
             marks = await self._store(understood, accepted, outcomes)
@@ -100,6 +100,20 @@ class Intake:
         taken = [_taken(entry, mark) for entry, mark in zip(understood, marks, strict=True)]
         return Outcome(taken, refused)
 
+    async def _read(
+        self, raws: Sequence[object], accepted: int
+    ) -> tuple[list[Understood], list[Refusal]]:
+        """The events to store and those refused. Where there is one refused, only denials stay."""
+        understood: list[Understood] = []
+        refused: list[Refusal] = []
+        async for first in _stretches(len(raws)):
+            found, wrong = posted.read(raws[first : first + STRETCH], accepted, first)
+            understood += found
+            refused += wrong
+        if refused:
+            understood = [entry for entry in understood if entry.fact.denies]
+        return understood, refused
+
     async def _store(
         self, understood: Sequence[Understood], accepted: int, outcomes: Counter[tuple[str, str]]
     ) -> list[Mark]:
@@ -107,7 +121,7 @@ class Intake:
         append = Appended(accepted, asyncio.get_running_loop().create_future())
         marks: list[Mark] = []
         try:
-            fresh, records = self._marked(understood, append, marks)
+            fresh, records = await self._marked(understood, append, marks)
             append.places.set_result(await self._deliver(records) if records else [])
         except BaseException as error:
             self._unmark(understood, append, error)
@@ -125,30 +139,29 @@ class Intake:
         )
         return marks
 
-    def _marked(
+    async def _marked(
         self, understood: Sequence[Understood], append: Appended, marks: list[Mark]
     ) -> tuple[list[Understood], list[Outgoing]]:
         """Fill `marks` with one mark per event; what is new, and its records."""
         fresh: list[Understood] = []
         records: list[Outgoing] = []
-        for entry in understood:
-            key = entry.fact.fact_id
-            mark = self._recent.find(key)
-            if mark is None:
-                mark = Mark(append, len(records))
-                records.extend(self._records(entry))
-                self._recent.remember(key, mark)
-                fresh.append(entry)
-            marks.append(mark)
+        async for first in _stretches(len(understood)):
+            for entry in understood[first : first + STRETCH]:
+                key = entry.fact.fact_id
+                mark = self._recent.find(key, append.accepted)
+                if mark is None:
+                    mark = Mark(append, len(records))
+                    records.extend(self._records(entry))
+                    self._recent.remember(key, mark)
+                    fresh.append(entry)
+                marks.append(mark)
         return fresh, records
 
     def _unmark(
         self, understood: Sequence[Understood], append: Appended, error: BaseException
     ) -> None:
         for entry in understood:
-            mark = self._recent.find(entry.fact.fact_id)
-            if mark is not None and mark.append is append:
-                self._recent.forget(entry.fact.fact_id)
+            self._recent.forget(entry.fact.fact_id, append)
         failure = error
         if not isinstance(error, NotDurable):
             # This request was cancelled or hit a bug: whoever repeats it meanwhile may try again.
@@ -195,9 +208,17 @@ class Intake:
         return self._codec.encode("noli.Quarantine", datum)
 
 
+async def _stretches(count: int) -> AsyncIterator[int]:
+    """Where each stretch of `count` items begins; whoever waits for the loop runs in between."""
+    for first in range(0, count, STRETCH):
+        if first:
+            await asyncio.sleep(0)
+        yield first
+
+
 def _taken(entry: Understood, mark: Mark) -> Taken:
     return Taken(
-        entry.index,
+        entry.position,
         entry.fact.id,
         mark.append.accepted,
         mark.append.places.result()[mark.first],

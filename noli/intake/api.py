@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -62,12 +63,16 @@ def answer(taken: Taken) -> dict[str, Any]:
     place = taken.place
     found: dict[str, Any] = {
         "id": taken.id,
-        "accepted": times.text(taken.accepted),
+        "accepted": _written(taken.accepted),
         "receipt": f"{place.topic}:{place.partition}:{place.offset}",
     }
     if taken.quarantined:
         found["quarantined"] = True
     return found
+
+
+#: The events of a batch have one time between them.
+_written = lru_cache(maxsize=64)(times.text)
 
 
 def not_durable(error: NotDurable) -> str:
@@ -86,12 +91,12 @@ def _spend(limiter: Limiter, caller: str, events: int) -> None:
 def _refused(outcome: Outcome) -> Problem:
     first = outcome.refused[0]
     count = len(outcome.refused)
-    detail = f"event {first.index}: {first.field}: {first.detail}" + (
+    detail = f"event {first.position}: {first.field}: {first.detail}" + (
         f"; {count - 1} more in errors" if count > 1 else ""
     )
     errors = [
-        {"index": refusal.index, "field": refusal.field, "detail": refusal.detail}
+        {"index": refusal.position, "field": refusal.field, "detail": refusal.detail}
         for refusal in outcome.refused
     ]
-    stored = [{"index": taken.index, **answer(taken)} for taken in outcome.taken]
+    stored = [{"index": taken.position, **answer(taken)} for taken in outcome.taken]
     return Problem(422, "refused", detail, extra={"errors": errors, "stored": stored})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -15,34 +14,31 @@ from noli.domain.facts import Fact
 OTHER_TYPE: Final = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An event of which nothing is stored: its index in the post, the field, the remedy."""
+class Refusal(NamedTuple):
+    """An event of which nothing is stored: its position from 0, the field, the remedy."""
 
-    index: int
+    position: int
     type: str
     field: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Understood:
+class Understood(NamedTuple):
     """An event to store; `held` is the whole of it, as JSON, where its contact is unreadable."""
 
-    index: int
+    position: int
     type: str
     fact: Fact
     held: bytes | None = None
 
 
-def read(raws: Sequence[object], accepted: int) -> tuple[list[Understood], list[Refusal]]:
-    """The events of a post, accepted at `accepted` (ms). Where any is refused, only denials stay.
-
-    An objection is never held up by somebody else's mistake.
-    """
+def read(
+    raws: Sequence[object], accepted: int, first: int
+) -> tuple[list[Understood], list[Refusal]]:
+    """What a stretch of a post says that begins at index `first`, accepted at `accepted` (ms)."""
     understood: list[Understood] = []
     refused: list[Refusal] = []
-    for index, raw in enumerate(raws):
+    for index, raw in enumerate(raws, first):
         if not isinstance(raw, dict):
             refused.append(Refusal(index, OTHER_TYPE, "", "an event is a JSON object"))
             continue
@@ -53,8 +49,6 @@ def read(raws: Sequence[object], accepted: int) -> tuple[list[Understood], list[
             refused.append(Refusal(index, _known_type(raw), error.field, error.remedy))
         except events.Quarantine as error:
             understood.append(Understood(index, raw["type"], error.fact, orjson.dumps(raw)))
-    if refused:
-        understood = [entry for entry in understood if entry.fact.denies]
     return understood, refused
 
 

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from noli.runtime.kafka import Placed
 
-#: Bytes of a `fact_id`, or of another digest of what was posted.
-KEY_BYTES: Final = 16
+#: How long an answer is remembered, in ms: what is posted again later is appended again, so that a
+#: sender who reuses ids for a new objection is not taken for one who retries.
+REMEMBERED_MS: Final = 15 * 60 * 1000
 
 
 class Appended(NamedTuple):
@@ -37,19 +38,23 @@ class Recent:
         self._limit = limit
         self._marks: OrderedDict[bytes, Mark] = OrderedDict()
 
-    def find(self, key: bytes) -> Mark | None:
-        """The mark of an event that is under way or was answered lately."""
+    def find(self, key: bytes, now: int) -> Mark | None:
+        """The mark of an event that is under way or was answered lately; `now` in ms."""
         mark = self._marks.get(key)
-        if mark is not None:
-            self._marks.move_to_end(key)
+        if mark is None or mark.append.accepted < now - REMEMBERED_MS:
+            return None
+        self._marks.move_to_end(key)
         return mark
 
     def remember(self, key: bytes, mark: Mark) -> None:
-        """Keep a mark; nothing under way is dropped before `limit` newer ones came."""
+        """Keep a mark, the newest; nothing under way is dropped before `limit` newer ones came."""
         self._marks[key] = mark
+        self._marks.move_to_end(key)
         if len(self._marks) > self._limit:
             self._marks.popitem(last=False)
 
-    def forget(self, key: bytes) -> None:
-        """Drop a mark whose append failed: the retry must append again."""
-        self._marks.pop(key, None)
+    def forget(self, key: bytes, append: Appended) -> None:
+        """Drop the mark of an append that failed: the retry must append again."""
+        mark = self._marks.get(key)
+        if mark is not None and mark.append is append:
+            del self._marks[key]

@@ -290,3 +290,12 @@ async def test_records_are_readable_by_the_contract(service: Service, sink: Memo
     assert (intent["source"], intent["id"]) == (raw["source"], raw["id"])
     assert intent["brands"] == ["sport"]
     assert len(intent["fact_id"]) == 16
+
+
+@pytest.mark.rule("OBJECT")
+async def test_a_click_does_not_wait_for_a_batch(service: Service, sink: Memory) -> None:
+    """A single objection posted after a batch of a thousand is stored before it."""
+    batch = [consent() for _ in range(1000)]
+    await asyncio.gather(service.post(batch), service.post(event()))
+    assert sink.records[0].topic == OBJECTIONS
+    assert len(sink.records) == 1001

@@ -11,7 +11,7 @@ from noli.domain import events
 from noli.domain.token import token
 from noli.intake import envelope
 from noli.intake.limiter import Limiter
-from noli.intake.recent import Appended, Mark, Recent
+from noli.intake.recent import REMEMBERED_MS, Appended, Mark, Recent
 from noli.intake.routing import CONTROL, GRANTS, OBJECTIONS, PARTIES, Router
 from noli.runtime.problem import Problem
 from tests.support.intake import ABSENT, CONTROL_PARTITIONS, PEPPER, consent, event
@@ -149,9 +149,29 @@ async def test_recent_answers_are_bounded_and_the_used_ones_stay() -> None:
     recent = Recent(2)
     recent.remember(b"a", Mark(append, 0))
     recent.remember(b"b", Mark(append, 1))
-    assert recent.find(b"a") is not None
+    assert recent.find(b"a", 0) is not None
     recent.remember(b"c", Mark(append, 2))
-    assert recent.find(b"b") is None
-    assert recent.find(b"a") == Mark(append, 0)
-    recent.forget(b"a")
-    assert recent.find(b"a") is None
+    assert recent.find(b"b", 0) is None
+    assert recent.find(b"a", 0) == Mark(append, 0)
+    recent.forget(b"a", append)
+    assert recent.find(b"a", 0) is None
+
+
+@pytest.mark.rule("OBJECT")
+async def test_answers_are_forgotten_after_a_while() -> None:
+    """What is posted again much later is a new fact: it may object to a consent in between."""
+    append = Appended(1_000, asyncio.get_running_loop().create_future())
+    recent = Recent(2)
+    recent.remember(b"a", Mark(append, 0))
+    assert recent.find(b"a", 1_000 + REMEMBERED_MS) is not None
+    assert recent.find(b"a", 1_001 + REMEMBERED_MS) is None
+
+
+async def test_a_failed_append_forgets_its_own_marks_only() -> None:
+    """A later append of the same event keeps its mark when the earlier one fails."""
+    loop = asyncio.get_running_loop()
+    early, late = Appended(0, loop.create_future()), Appended(9, loop.create_future())
+    recent = Recent(2)
+    recent.remember(b"a", Mark(late, 0))
+    recent.forget(b"a", early)
+    assert recent.find(b"a", 0) == Mark(late, 0)
