@@ -87,7 +87,9 @@ def _coming(
         ends = plain & ~still | conditional & ~(still | _union(then.products))
         mask = undecided & (ends | differs & ~(plain | conditional))
         if mask:
-            found.append(_Coming(mask, until, {r: m & ends for r, m in then.reasons.items()}))
+            found.append(
+                _Coming(mask, until, {r: m & ends & mask for r, m in then.reasons.items()})
+            )
             undecided &= ~mask
     return found, first
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noli.domain.facts import Fact
-from tests.support.law import POSTAL, Json, ask, consent, fact, on
+from tests.support.law import POSTAL, Json, ask, consent, fact, on, stored
 
 FOREIGN = {"kind": "phone", "value": "+447911123456"}
 
@@ -177,3 +177,12 @@ def test_an_interest_needs_a_check_of_its_own() -> None:
 def test_post_needs_no_check_but_on_the_directory_basis() -> None:
     """A consent to post stands on its own."""
     assert ask([consent(1, "post", contact=POSTAL)], 300, "post", contact=POSTAL).allowed
+
+
+@pytest.mark.rule("REGISTER-FRESH")
+def test_a_row_says_once_why_it_lapses_whatever_else_changes_later() -> None:
+    """A call's check lapses on day 16, another consent's confirmation window closes on day 17."""
+    waiting = consent(10, "sms", purpose="profiling", double_opt_in=True, consent_id="c")
+    rows = stored([consent(1, "sms"), waiting], 11)
+    lapses = {row.lapse for row in rows if row.allowed and row.until is not None}
+    assert lapses == {("REGISTER_CHECK_STALE",)}
