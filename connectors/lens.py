@@ -7,6 +7,7 @@ reads as denied: a symbol of a newer build, a pair that stands in no row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from connectors.protocol import Change, Contact, Verdict
@@ -18,6 +19,9 @@ Datum = Mapping[str, Any]
 Pair = tuple[str, str, str]
 
 _UNKNOWN: Final = "unknown"
+#: Sets of rows remembered with their verdicts: real decisions have a few hundred shapes, and many
+#: waiting changes then share one tuple.
+_SHAPES: Final = 4_096
 _NO_BASIS: Final = ("NO_BASIS",)
 _KINDS: Final = frozenset(kind.value for kind in Kind)
 
@@ -28,6 +32,18 @@ class Place(NamedTuple):
     partition: int
     offset: int
     as_of: int | None
+
+
+class Row(NamedTuple):
+    """A row of a decision, as far as applications see it; equal rows are worked out once."""
+
+    channels: tuple[str, ...]
+    purposes: tuple[str, ...]
+    brand: str
+    allowed: bool
+    reasons: tuple[str, ...]
+    conditions: tuple[str, ...]
+    until: int | None
 
 
 class Lens:
@@ -74,16 +90,41 @@ class Lens:
     def _verdicts(
         self, rows: Sequence[Datum], channels: tuple[Channel, ...]
     ) -> tuple[Verdict, ...]:
-        """Every pair that is served, for `*` and for each brand that the rows name."""
-        stated = _stated(rows)
-        if self._third_party:
-            stated = {pair: _disclosed(verdict, stated) for pair, verdict in stated.items()}
-        return tuple(
-            stated.get((channel, purpose, brand)) or _denied(channel, purpose, brand)
-            for brand in dict.fromkeys((EVERY_BRAND, *(row["brand"] for row in rows)))
-            for channel in channels
-            for purpose in self._purposes
-        )
+        shape = tuple(_row(row) for row in rows)
+        return _complete(shape, channels, self._purposes, third_party=self._third_party)
+
+
+@lru_cache(_SHAPES)
+def _complete(
+    rows: tuple[Row, ...],
+    channels: tuple[Channel, ...],
+    purposes: tuple[str, ...],
+    *,
+    third_party: bool,
+) -> tuple[Verdict, ...]:
+    """Every pair that is served, for `*` and for each brand that the rows name."""
+    stated = _stated(rows)
+    if third_party:
+        stated = {pair: _disclosed(verdict, stated) for pair, verdict in stated.items()}
+    return tuple(
+        stated.get((channel, purpose, brand)) or _denied(channel, purpose, brand)
+        for brand in dict.fromkeys((EVERY_BRAND, *(row.brand for row in rows)))
+        for channel in channels
+        for purpose in purposes
+    )
+
+
+def _row(row: Datum) -> Row:
+    return Row(
+        tuple(row["channels"]),
+        tuple(row["purposes"]),
+        row["brand"],
+        row["allowed"] and row["basis"] != _UNKNOWN,
+        tuple(row["reasons"]),
+        # SOFT-OPT-IN-PRODUCT: who cannot name a product is denied, and told which it would be.
+        tuple(row["products"] or row["conditions"]),
+        row["until"],
+    )
 
 
 def _contact(found: Datum | None) -> Contact | None:
@@ -92,19 +133,16 @@ def _contact(found: Datum | None) -> Contact | None:
     return Contact(Kind(found["kind"]), found["value"])
 
 
-def _stated(rows: Sequence[Datum]) -> dict[Pair, Verdict]:
+def _stated(rows: Sequence[Row]) -> dict[Pair, Verdict]:
     """Every pair that stands in a row; where two rows disagree, the denial."""
     stated: dict[Pair, Verdict] = {}
     for row in rows:
-        allowed = row["allowed"] and row["basis"] != _UNKNOWN
-        reasons = tuple(row["reasons"])
-        # SOFT-OPT-IN-PRODUCT: who cannot name a product is denied, and told which it would be.
-        conditions = tuple(row["products"] or row["conditions"])
-        for channel in _widen(row["channels"], CHANNELS, denial=not allowed):
-            for purpose in _widen(row["purposes"], PURPOSES, denial=not allowed):
-                pair = (channel, purpose, row["brand"])
+        said = (row.allowed, row.reasons, row.conditions, row.until)
+        for channel in _widen(row.channels, CHANNELS, denial=not row.allowed):
+            for purpose in _widen(row.purposes, PURPOSES, denial=not row.allowed):
+                pair = (channel, purpose, row.brand)
                 if pair not in stated or stated[pair].allowed:
-                    stated[pair] = Verdict(*pair, allowed, reasons, conditions, row["until"])
+                    stated[pair] = Verdict._make((*pair, *said))
     return stated
 
 

@@ -9,14 +9,19 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from connectors.protocol import Change
+from connectors.protocol import Change, Verdict
 
 #: Reasons that take something away from somebody who may hold it: these go before every grant.
 RESTRICTING: Final = frozenset(
     {"OBJECTED", "WITHDRAWN", "ERASED", "QUARANTINED", "REGISTERED", "SILENT_CALL_HOLD"}
 )
+
+
+#: Sets of verdicts remembered with their urgency; as many as `connectors.lens` works out once.
+_SHAPES: Final = 4_096
 
 
 class Past(NamedTuple):
@@ -141,8 +146,7 @@ class Waiting:
         if token in self._flying or token in self._put_off:
             return
         entry = self._entries[token]
-        urgent = any(not RESTRICTING.isdisjoint(v.reasons) for v in entry.change.verdicts)
-        if urgent:
+        if _takes_away(entry.change.verdicts):
             self._ordinary.pop(token, None)
             self._urgent[token] = None
         elif token not in self._urgent:
@@ -155,3 +159,8 @@ class Waiting:
                 del self._put_off[token]
                 if token in self._entries:
                     self._queue(token)
+
+
+@lru_cache(_SHAPES)
+def _takes_away(verdicts: tuple[Verdict, ...]) -> bool:
+    return any(not RESTRICTING.isdisjoint(verdict.reasons) for verdict in verdicts)
