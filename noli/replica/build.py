@@ -9,7 +9,7 @@ one bucket.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -99,9 +99,20 @@ def _settled(entries: Entries, interner: Interner) -> dict[bytes, bytes]:
     return standing
 
 
-def fill(store: Store, spool: Spool, interner: Interner, head: Head) -> None:
-    """Append everything to an empty store, then its head; durable when this returns."""
+def fill(
+    store: Store,
+    spool: Spool,
+    interner: Interner,
+    head: Head,
+    stopped: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Append everything to an empty store, then its head; durable when this returns.
+
+    False where it was asked to stop before: the store has no head then, and is refused by all.
+    """
     for entries in spool.drain(interner):
+        if stopped():
+            return False
         store.write(partial(store.append, entries=entries))
     first, shapes = interner.unsaved()
 
@@ -112,3 +123,4 @@ def fill(store: Store, spool: Spool, interner: Interner, head: Head) -> None:
     store.write(finish)
     interner.saved(len(shapes))
     store.flush()
+    return True

@@ -146,8 +146,8 @@ class Reader:
             store = Store(generation)
         except OSError as error:
             self._shut(Refused(f"no copy where CURRENT points: {type(error).__name__}"))
-        except Refused as refusal:
-            self._shut(refusal)
+        except (Refused, lmdb.Error) as error:
+            self._shut(error)
         else:
             self._open = _Open(store, identity)
 

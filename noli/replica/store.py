@@ -8,6 +8,7 @@ resumes exactly where its data stands.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -39,11 +40,23 @@ MAX_READERS: Final = 1024
 _FILE_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
 
+_SHORTAGES: Final = (
+    lmdb.MapFullError,
+    lmdb.ReadersFullError,
+    lmdb.TlsFullError,
+    lmdb.TxnFullError,
+    lmdb.DbsFullError,
+    lmdb.MapResizedError,
+)
+
 _T = TypeVar("_T")
 
 
 class Store:
-    """One generation, open for reading or writing. Not to be carried over a fork."""
+    """One generation, open for reading or writing. Not to be carried over a fork.
+
+    Opening raises `Refused` for a copy that cannot be used, `lmdb.Error` where the machine failed.
+    """
 
     def __init__(self, directory: Path, *, write: bool = False, durable: bool = True) -> None:
         self._directory = directory
@@ -67,15 +80,18 @@ class Store:
                 readahead=False,
             )
         except lmdb.Error as error:
-            raise Refused(f"no LMDB environment: {_name(error)}") from error
+            raise _refused_or(error) from error
         try:
             self._check_length()
             self.contacts = self.env.open_db(_CONTACTS, create=write)
             self.shapes = self.env.open_db(_SHAPES, create=write)
             self.meta = self.env.open_db(_META, create=write)
-        except (lmdb.Error, OSError, Refused) as error:
+        except lmdb.Error as error:
             self.env.close()
-            raise Refused(f"unreadable: {_name(error)}") from error
+            raise _refused_or(error) from error
+        except Refused:
+            self.env.close()
+            raise
 
     def head(self) -> Head:
         """The head. Raises `Refused` where there is none (an unfinished build) or a damaged one."""
@@ -211,6 +227,18 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _name(error: Exception) -> str:
+def is_broken(error: lmdb.Error) -> bool:
+    """Whether an error says that the copy is unusable, as against the machine being short of it.
+
+    LMDB's own codes are negative; an errno (disk full, no memory, no permission) is positive, and
+    throwing a good copy away would not mend that.
+    """
+    return error.code < 0 and not isinstance(error, _SHORTAGES)
+
+
+def _refused_or(error: lmdb.Error) -> Exception:
+    """The error as a refusal, where the copy is to blame; itself otherwise."""
+    missing = error.code == errno.ENOENT
     # An LMDB error's text holds the path; its name says what the operator needs.
-    return str(error) if isinstance(error, Refused) else type(error).__name__
+    reason = "no LMDB environment" if missing else type(error).__name__
+    return Refused(reason) if missing or is_broken(error) else error

@@ -48,14 +48,6 @@ _TEND_EVERY_S: Final = 1.0
 
 _MS_PER_S: Final = 1000
 
-#: What LMDB raises when the copy itself is broken, as against the disk or the process.
-_BROKEN: Final = (
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.InvalidError,
-    lmdb.VersionMismatchError,
-)
-
 
 class SecondWriter(Exception):
     """Another process writes this copy."""
@@ -103,7 +95,7 @@ class Writer:
         with closing(store):
             try:
                 self._follow(follower, store, interner, stop)
-            except (Refused, *_BROKEN) as error:
+            except (Refused, lmdb.Error) as error:
                 self._refuse(error)
 
     def _resume(self, blank: Head) -> tuple[Store, Interner] | None:
@@ -118,13 +110,16 @@ class Writer:
             store = Store(generation, write=True)
             check_resumable(store.head(), blank, self._goal)
             return store, Interner(self._codec, store.all_shapes())
-        except (Refused, *_BROKEN) as error:
+        except (Refused, lmdb.Error) as error:
             if store is not None:
                 store.close()
             self._refuse(error)
             return None
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: Refused | lmdb.Error) -> None:
+        """Take the copy away from readers. Raises `error` where the copy is not to blame."""
+        if isinstance(error, lmdb.Error) and not copies.is_broken(error):
+            raise error
         log.warning("replica.refused", reason=f"{type(error).__name__}: {error}")
         metrics.REPLICA_REBUILDS.labels("refused").inc()
         copies.withdraw(self._copy)
@@ -145,7 +140,9 @@ class Writer:
             self._positions = taker.positions()
             self._tend(follower, None)
         with closing(Store(generation, write=True, durable=False)) as filling:
-            fill(filling, spool, interner, blank.at(taker.positions()))
+            head = blank.at(taker.positions())
+            if not fill(filling, spool, interner, head, lambda: stop.requested):
+                return None
             contacts = filling.entries()
         shutil.rmtree(generation / _SPOOL, ignore_errors=True)
         copies.publish(self._copy, generation)

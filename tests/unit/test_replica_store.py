@@ -317,3 +317,19 @@ def test_a_store_that_is_not_lmdb_is_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[: 4 * 4096])
     with pytest.raises(Refused, match="shorter"):
         Store(generation)
+
+
+def test_a_build_that_was_stopped_leaves_nothing_to_open(tmp_path: Path) -> None:
+    """Asked to stop half way it appends no head: whoever opens that generation is refused."""
+    interner = Interner(CODEC, [])
+    log = Log()
+    log.decide(ALICE, decision([row()]))
+    taker = Taker(CODEC, interner, PEPPER.version, blank().positions)
+    spool = build.Spool(tmp_path / "spool")
+    spool.add(taker.take(log.messages).entries)
+    asked = iter([False] * 100 + [True])
+    store = Store(tmp_path / "g-1", write=True)
+    assert not build.fill(store, spool, interner, blank(), lambda: next(asked))
+    with pytest.raises(Refused, match="not finished"):
+        store.head()
+    store.close()
