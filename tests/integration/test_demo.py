@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,18 @@ INTERRUPTED: Final = 130
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A temporary directory that PostgreSQL, which does not run as root, may enter too."""
+    with tempfile.TemporaryDirectory(prefix="noli-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @contextmanager
 def demo(tmp: Path) -> Iterator[subprocess.Popen[str]]:
     """A running demo whose temporary directory is `tmp`; its processes carry that in `environ`."""
     command = [sys.executable, "-P", "-m", "noli.cli", "demo", "--contacts", FEW]
-    tmp.chmod(0o755)  # PostgreSQL, which does not run as root, must get in
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "TMPDIR": str(tmp)},
@@ -47,22 +55,22 @@ def left(tmp: Path) -> list[str]:
     return found
 
 
-def test_the_demo_proves_its_case_and_leaves_nothing(tmp_path: Path) -> None:
+def test_the_demo_proves_its_case_and_leaves_nothing(place: Path) -> None:
     """In a pipe: plain lines, a table, the verdict with its numbers last, exit code 0."""
-    with demo(tmp_path) as process:
+    with demo(place) as process:
         output, _ = process.communicate()
     assert process.returncode == 0, output
     assert "\x1b[" not in output
     assert output.count(" of 300 who objected 0 allowed") == 3
     *_, last = output.splitlines()
     assert re.fullmatch(r"OK: 300 opt-outs among 1,500 .* p50 \d+ ms, p99 \d+ ms", last)
-    assert left(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+    assert left(place) == []
+    assert list(place.iterdir()) == []
 
 
-def test_an_interrupted_demo_stops_everything_and_names_its_logs(tmp_path: Path) -> None:
+def test_an_interrupted_demo_stops_everything_and_names_its_logs(place: Path) -> None:
     """Ctrl-C in the middle: nothing runs on, and only the named logs are left."""
-    with demo(tmp_path) as process:
+    with demo(place) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "noli send" in line:
@@ -70,7 +78,7 @@ def test_an_interrupted_demo_stops_everything_and_names_its_logs(tmp_path: Path)
                 break
         rest = process.stdout.read()
     assert process.returncode == INTERRUPTED, rest
-    (kept,) = tmp_path.iterdir()
+    (kept,) = place.iterdir()
     assert f"the logs of this run are kept in {kept}" in rest
     assert (kept / "intake.log").exists()
-    assert left(tmp_path) == []
+    assert left(place) == []
