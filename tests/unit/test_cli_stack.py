@@ -88,6 +88,16 @@ def test_the_end_of_a_process_is_noticed_at_once(tmp_path: Path) -> None:
     assert told == [running.code] == [-signal.SIGKILL]
 
 
+def test_an_end_in_the_past_is_told_as_well(tmp_path: Path) -> None:
+    """Who asks late, as of a spare that has just died, is told at once."""
+    running = launch(Program("x", python("raise SystemExit(4)"), tmp_path / "x.log"), spare=True)
+    assert running.gone.wait(5)
+    told: list[int] = []
+    running.when_gone(told.append)
+    running.go()
+    assert told == [4]
+
+
 def test_waiting_for_readiness_ends_when_the_process_does(tmp_path: Path) -> None:
     """A process that dies before it is ready is told with its exit code and last lines."""
     command = python("print('no room for the moon', flush=True)", "raise SystemExit(3)")

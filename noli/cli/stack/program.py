@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -43,22 +44,32 @@ class Running:
         self.started = time.monotonic()
         self.gone = threading.Event()
         self._popen = popen
+        self._ended: Callable[[int], None] | None = None
+        self._lock = threading.Lock()
+        # A thread of its own, so that the end of the process is an event, not a poll.
+        threading.Thread(target=self._wait, name=f"wait-{program.name}", daemon=True).start()
 
     @property
     def code(self) -> int | None:
         """Exit code (negative: the signal), None while it lives."""
         return self._popen.returncode if self.gone.is_set() else None
 
-    def watch(self, ended: Callable[[int], None] | None) -> None:
-        """Wait in a thread of its own, so that the end of the process is an event, not a poll."""
+    def when_gone(self, ended: Callable[[int], None]) -> None:
+        """Have `ended(code)` called when the process ends, at once if it has; from any thread."""
+        with self._lock:
+            if not self.gone.is_set():
+                self._ended = ended
+                return
+        ended(self._popen.returncode)
 
-        def wait() -> None:
-            code = self._popen.wait()
-            if ended is not None:
-                ended(code)
+    def _wait(self) -> None:
+        code = self._popen.wait()
+        with self._lock:
+            if self._popen.stdin is not None:
+                self._popen.stdin.close()
+            if self._ended is not None:
+                self._ended(code)
             self.gone.set()  # last: who waits for it may tear down what `ended` needs
-
-        threading.Thread(target=wait, name=f"wait-{self.program.name}", daemon=True).start()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when the process has ended."""
@@ -67,8 +78,9 @@ class Running:
     def go(self) -> None:
         """Tell a spare to take over; from here on it is the worker."""
         assert self._popen.stdin is not None  # noqa: S101 - a spare was launched with a pipe
-        self._popen.stdin.write(b"go\n")
-        self._popen.stdin.flush()
+        with self._lock, suppress(BrokenPipeError):  # it died just now: `when_gone` tells
+            if not self._popen.stdin.closed:
+                os.write(self._popen.stdin.fileno(), b"go\n")
 
     def stop(self, grace_seconds: float) -> None:
         """SIGTERM, then SIGKILL when it has not ended after the grace."""
@@ -115,7 +127,8 @@ def launch(
             process_group=0,
         )
     running = Running(program, popen)
-    running.watch(ended)
+    if ended is not None:
+        running.when_gone(ended)
     return running
 
 

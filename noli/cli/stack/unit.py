@@ -101,7 +101,7 @@ class Unit:
         spare, self.spare = self.spare, None
         if spare is not None and not spare.gone.is_set():
             self.running = spare
-            spare.watch(tell_loop)
+            spare.when_gone(tell_loop)
             spare.go()
         else:
             self.running = launch(self.program, tell_loop)
