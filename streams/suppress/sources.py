@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from noli.domain.facts import SourceRevoked
 from noli.runtime.chores import Sweep
+from noli.runtime.clock import now_ms
 from noli.runtime.logging import get_logger
 from noli.runtime.store import LABEL_SIZE
 from schemas.codec import pack_lead
@@ -64,8 +65,10 @@ class Sources:
         source_id = fact.source_id
         if not isinstance(fact.detail, SourceRevoked) or not source_id:
             raise ValueError("control: only a revocation naming its source_id is known")
+        # In force at once, also where the intake's clock is ahead of ours.
+        accepted = min(fact.accepted, now_ms())
         known = policy.revoked.get((fact.controller, source_id))
-        if known is not None and known <= fact.accepted:
+        if known is not None and known <= accepted:
             return policy
         label = label_of(fact.controller, source_id)
         self._save(
@@ -74,13 +77,13 @@ class Sources:
             {
                 "controller": fact.controller,
                 "source_id": source_id,
-                "accepted": fact.accepted,
+                "accepted": accepted,
                 "done": False,
             },
         )
         part.sweeps.append(Sweep(label))
         self._log.info("source.revoked", partition=part.number, source_id=source_id)
-        return policy.with_revoked(fact.controller, source_id, fact.accepted)
+        return policy.with_revoked(fact.controller, source_id, accepted)
 
     def swept(self, label: bytes, part: Part) -> None:
         """Remember that the sweep is done."""

@@ -96,7 +96,10 @@ class Suppress:
     def _read(self, record: Record) -> Fact:
         if record.key is None or len(record.key) != TOKEN_SIZE:
             raise UnreadableError("the key is not a contact token")
-        return self._intent(record)
+        fact = self._intent(record)
+        if fact.contact is None:
+            raise UnreadableError("an intent about no contact under a contact's key")
+        return fact
 
     def _intent(self, record: Record) -> Fact:
         name, datum = self._codec.decode(record.value)

@@ -9,6 +9,7 @@ import pytest
 from noli import wire
 from noli.domain import events, times
 from noli.domain.policy import Policy
+from noli.runtime.clock import now_ms
 from noli.runtime.part import Part, Record
 from schemas.codec import lead
 from streams.suppress.sources import label_of
@@ -132,6 +133,31 @@ def test_poison_denies_its_contact_and_is_kept_whole(
     assert all("QUARANTINED" in row["reasons"] for row in decision["rows"])
     (kept,) = sent.of(QUARANTINE)
     assert (kept["value"], kept["key"], kept["offset"]) == (poison, KEY, 9)
+
+
+def test_an_intent_about_nobody_under_a_contacts_key_is_poison(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """A readable record that is no fact of this contact denies it too, instead of a crash loop."""
+    raw = {"id": "1", "source": "/t", "type": "noli.objection.raised.v1"}
+    data = {"controller": "acme", "party": "crm:1", "via": "web"}
+    fact = events.parse({**raw, "specversion": "1.0", "data": data}, ACCEPTED)
+    step.process(record(CONSENT), part)
+    step.process(record(CODEC.encode("noli.Intent", wire.fact_to_intent(fact)), 1), part)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    assert len(sent.of(QUARANTINE)) == 1
+
+
+def test_a_revocation_from_a_clock_ahead_of_ours_is_in_force_at_once(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """Ten minutes of skew between machines do not leave a revoked source standing."""
+    ahead = now_ms() + 600_000
+    fact = events.parse(REVOCATION, ahead)
+    value = CODEC.encode("noli.Intent", wire.fact_to_intent(fact))
+    step.process(Record(CONTROL, 3, 0, None, value, ahead), part)
+    step.process(record(from_source("1", "list-7")), part)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
 
 
 @pytest.mark.parametrize("key", [None, b"", b"short"])
