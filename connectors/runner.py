@@ -78,6 +78,8 @@ class Runner:
         self._tracks: dict[int, Track] = {}
         self._told: dict[int, Point] = {}
         self._committed: dict[int, int] = {}
+        #: More is open than we keep in memory: reading pauses until half of it is settled.
+        self._full = False
         self._waiting = Waiting()
         self._pace = Pace(parts.sink.traits.batch, random.uniform)
         self._wake = asyncio.Event()
@@ -133,11 +135,12 @@ class Runner:
                         self._waiting.drop(happened.partition)
                     case _:
                         self._take(happened)
-            open_now = self._open()
+            open_now = sum(track.frontier.open for track in self._tracks.values())
             if open_now >= MOST_OPEN:
-                self._p.inlet.pause(paused=True)
+                self._full = True
             elif open_now <= MOST_OPEN // 2:
-                self._p.inlet.pause(paused=False)
+                self._full = False
+            self._p.inlet.pause(paused=self._full)
             self._look()
             self._wake.set()
 
@@ -155,9 +158,6 @@ class Runner:
             return
         if taken.change is not None:
             self._waiting.add(taken.change, taken.replaced)
-
-    def _open(self) -> int:
-        return sum(track.frontier.open for track in self._tracks.values())
 
     def _look(self) -> None:
         """Take stock, for metrics and /readyz."""
@@ -215,7 +215,7 @@ class Runner:
         # What the log holds already is read first: the newest verdict of a contact replaces older
         # ones, so nobody's old grant is sent again ahead of a newer objection.
         catching_up = any(track.catching_up for track in self._tracks.values())
-        return not catching_up or self._open() >= MOST_OPEN
+        return not catching_up or self._full
 
     async def _offer(self, entries: list[Entry]) -> Sequence[Result] | None:
         """Ask the target; its answers, or None where it took nothing."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from connectors import runner
 from connectors.inlet import InletError, Mark
 from connectors.protocol import Applied, Change, Reject, Result, Retry, Traits
 from connectors.runner import BrokenSink
@@ -64,6 +65,21 @@ async def test_what_the_log_holds_already_collapses_before_anything_is_sent(lab:
     outcomes = {c["version"]: c["outcome"] for c in told if c["token"] == token(1)}
     assert outcomes == dict.fromkeys(range(1, 5), "superseded") | {5: "applied"}
     assert lab.committed()[0] == 1_006
+
+
+async def test_more_than_fits_into_memory_is_taken_in_parts(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading pauses while too much waits, and goes on; a first start always comes to its end."""
+    monkeypatch.setattr(runner, "MOST_OPEN", 300)
+    target = Target()
+    lab.desk.claim(1)
+    for number in range(2_000):
+        lab.desk.decide(number, 1)
+    lab.desk.send()
+    async with lab.runner(target):
+        await lab.frontier(2_001)
+    assert len({change.token for change in target.applied}) == 2_000
 
 
 async def test_the_newest_verdict_replaces_those_that_wait(lab: Lab) -> None:
@@ -146,10 +162,10 @@ async def test_a_contact_the_target_cannot_digest_holds_nobody_else_back(lab: La
     for number in range(2, 40):
         lab.desk.decide(number, 1)
     lab.desk.beacon(second).send()
-    async with lab.runner(target) as runner:
+    async with lab.runner(target) as running:
         await target.until(lambda t: len(t.applied) == 38)
         receipt = await lab.frontier(8)
-        assert runner.ready()[0]
+        assert running.ready()[0]
     assert bad not in {change.token for change in target.applied}
     assert (receipt["frontier"], receipt["as_of"]) == (8, first)
     assert lab.committed() == (8, Mark(1, first))
@@ -228,10 +244,10 @@ async def test_an_unreadable_decision_holds_the_alignment_and_nobody_else(lab: L
     """Others go on; the frontier stays; a newer readable decision of the contact lets it go."""
     target = Target()
     lab.desk.claim(1).put(token(1), b"rubbish").beacon(1_000).decide(2, 1).send()
-    async with lab.runner(target) as runner:
+    async with lab.runner(target) as running:
         await target.until(lambda t: len(t.applied) == 1)
         assert (await lab.frontier(1))["frontier"] == 1
-        assert runner.ready()[1]["unreadable"] == 1
+        assert running.ready()[1]["unreadable"] == 1
         lab.desk.decide(1, 2).send()
         receipt = await lab.frontier(5)
     assert receipt["as_of"] == 1_000
@@ -269,8 +285,8 @@ async def test_a_crash_between_applying_and_the_receipt_repeats_it(lab: Lab) -> 
     target = Target()
 
     lab.desk.claim(1).decide(1, 1).send()
-    runner, task, _ = await lab.start(target)
-    runner._p = replace(runner._p, receipts=_Broken())  # type: ignore[arg-type]
+    breaking, task, _ = await lab.start(target)
+    breaking._p = replace(breaking._p, receipts=_Broken())  # type: ignore[arg-type]
     with pytest.raises(ConnectionError):
         await task
     assert versions(target.applied, 1) == [1]
@@ -335,11 +351,11 @@ async def test_every_partition_is_served(stack: Stack) -> None:
         lab.desk.claim(1, partition).decide(partition, 1, partition)
         lab.desk.beacon(1_000 + partition, partition)
     lab.desk.send()
-    async with lab.runner(target) as runner:
+    async with lab.runner(target) as running:
         await target.until(lambda t: len(t.applied) == 8)
         await asyncio.to_thread(
             lab.receipts,
             lambda all_: {r["partition"] for r in all_ if r["frontier"] == 3} == set(range(8)),
         )
-        assert runner.ready()[1]["partitions"] == 8
+        assert running.ready()[1]["partitions"] == 8
     assert [lab.committed(partition)[0] for partition in range(8)] == [3] * 8
