@@ -5,171 +5,39 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
 
-import httpx2
 import pytest
-from confluent_kafka import Producer
 
-from noli.cli.stack import ports
-from noli.domain.channel import Kind
-from noli.domain.contact import Contact
 from noli.domain.token import token
 from noli.replica import store as copies
-from noli.replica.gate import Answer, Gate, Question
-from noli.replica.take import BEACON_KEY, CLAIM_KEY
-from noli.runtime import apikeys, registry, subjects
-from noli.runtime.clock import now_ms
-from noli.runtime.kafka import producer_config
-from schemas.codec import Codec
-from tests.support.copies import CONTROLLER, PEPPER, decision, denial, row
+from noli.replica.gate import Gate
+from tests.support.copies import CONTROLLER, PEPPER
+from tests.support.replica import (
+    ALLOWED,
+    BY_KEY,
+    DEADLINE_S,
+    DENIED,
+    PARTITIONS,
+    Lab,
+    allowed,
+    ask,
+    laboratory,
+    pause,
+    person,
+    soon,
+)
 from tests.support.stack import Stack
-
-#: A worker that takes longer than this to get somewhere has got stuck, in seconds.
-DEADLINE_S: Final = 40.0
-PARTITIONS: Final = 3
-BY_KEY: Final = -1
-
-ALLOWED: Final = [row()]
-DENIED: Final = [denial("OBJECTED")]
-
-_pause: Final = threading.Event()
-
-
-def person(number: int) -> Contact:
-    """One of any number of contacts."""
-    return Contact(Kind.PHONE, f"+39333{number:07d}")
-
-
-def soon(what: Callable[[], bool], seconds: float = DEADLINE_S) -> bool:
-    """Whether `what` becomes true in time."""
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            return False
-        _pause.wait(0.02)
-    return True
-
-
-@dataclass
-class Lab:
-    """A topic of decisions, a copy of it, and the processes that write and serve the copy."""
-
-    stack: Stack
-    topic: str
-    folder: Path
-    codec: Codec
-    producer: Producer
-    port: int = 0
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def copy(self) -> Path:
-        """The copy's directory."""
-        return self.folder / "copy"
-
-    def append(self, items: Iterable[tuple[int, bytes, bytes]]) -> None:
-        """(partition, key, value) records, durable when this returns."""
-        for partition, key, value in items:
-            self.producer.produce(self.topic, value, key, partition)
-        assert self.producer.flush(DEADLINE_S) == 0, "the broker did not confirm"
-
-    def claim(self, epoch: int = 1) -> None:
-        """A new owner of every partition."""
-        value = self.codec.encode("noli.Claim", {"epoch": epoch, "owner": "test", "at": 0})
-        self.append((n, CLAIM_KEY, value) for n in range(PARTITIONS))
-
-    def beacon(self, epoch: int = 1, age_ms: int = 0) -> None:
-        """A sign of life on every partition."""
-        value = self.codec.encode("noli.Beacon", {"epoch": epoch, "as_of": now_ms() - age_ms})
-        self.append((n, BEACON_KEY, value) for n in range(PARTITIONS))
-
-    def decide(
-        self, rows: list[dict[str, Any]], people: range, version: int = 1, epoch: int = 1
-    ) -> None:
-        """The same decision about many."""
-        value = self.codec.encode("noli.Decision", decision(rows, version=version, epoch=epoch))
-        self.append((BY_KEY, token(PEPPER, CONTROLLER, person(n)), value) for n in people)
-
-    def start(self, module: str = "noli.replica", **over: str) -> subprocess.Popen[bytes]:
-        """A worker process on a free port."""
-        self.port = ports.choose([module])[module]
-        environment: Mapping[str, str] = {
-            **os.environ,
-            "NOLI_KAFKA": self.stack.kafka,
-            "NOLI_REGISTRY": self.stack.registry,
-            "NOLI_DATA": str(self.folder / "data"),
-            "NOLI_REPLICA": str(self.copy),
-            "NOLI_DECISIONS_TOPIC": self.topic,
-            "NOLI_PEPPER": PEPPER.secret.hex(),
-            "NOLI_HTTP_PORT": str(self.port),
-            "NOLI_API_KEYS_FILE": str(self.folder / "keys.json"),
-            "NOLI_INSTANCE": "replica",
-            **over,
-        }
-        with (self.folder / "stderr").open("w") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module], env=environment, stderr=stderr
-            )
-        self.running.append(process)
-        return process
-
-    def is_ready(self) -> bool:
-        """Whether the worker started last calls itself ready."""
-        try:
-            return httpx2.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
-        except httpx2.TransportError:
-            return False
-
-    def metric(self, name: str) -> float:
-        """Sum of the samples of the worker started last whose line begins so."""
-        text = httpx2.get(f"http://127.0.0.1:{self.port}/metrics").text
-        found = [line for line in text.splitlines() if line.startswith(name)]
-        return sum(float(line.rpartition(" ")[2]) for line in found)
-
-    def stop(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
-        """Signal and wait."""
-        process.send_signal(how)
-        process.wait(DEADLINE_S)
-
-    def said(self) -> str:
-        """What the worker started last wrote to stderr."""
-        return (self.folder / "stderr").read_text("utf-8")
 
 
 @pytest.fixture
 def lab(stack: Stack, tmp_path: Path) -> Iterator[Lab]:
     """An empty topic and no copy yet; at the end no process is left."""
-    with subjects.connected(stack.registry) as client:
-        subjects.apply(client, subjects.plan(client))
-    topic = stack.topic("decisions", PARTITIONS, cleanup_policy="compact")
-    settings = stack.settings(data=tmp_path / "data")
-    producer = Producer(producer_config(settings))
-    made = Lab(stack, topic, tmp_path, registry.codec(settings), producer)
-    yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    sys.stdout.write(made.said() if made.running else "")  # shown where the test failed
-
-
-def ask(gate: Gate, number: int) -> Answer:
-    """May this person be called?"""
-    return gate.check(CONTROLLER, person(number), "operator_call", "marketing")
-
-
-def allowed(gate: Gate, people: range) -> int:
-    """How many of them may be called."""
-    questions = [Question(CONTROLLER, person(n), "operator_call", "marketing") for n in people]
-    return sum(answer.allowed for answer in gate.check_many(questions))
+    with laboratory(stack, tmp_path) as made:
+        yield made
 
 
 def test_a_copy_is_built_and_followed(lab: Lab) -> None:
@@ -222,7 +90,7 @@ def test_a_writer_killed_anywhere_loses_nothing(lab: Lab) -> None:
     with Gate.open(lab.copy, pepper=PEPPER) as gate:
         for delay in (0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5):
             process = lab.start()
-            _pause.wait(delay)
+            pause.wait(delay)
             lab.stop(process, signal.SIGKILL)
             # Denied or answered, but never an error: the gate was opened before all this.
             assert ask(gate, 0).reasons in {(), ("STALE_REPLICA",), ("OBJECTED",), ("NO_BASIS",)}
@@ -371,43 +239,3 @@ def test_poison_denies_its_contact_only(lab: Lab) -> None:
         assert allowed(gate, range(10)) == 9
         lab.decide(ALLOWED, range(3, 4), version=2)
         assert soon(lambda: ask(gate, 3).allowed)
-
-
-def test_the_lookup_answers_over_http(lab: Lab) -> None:
-    """Writer and lookup as processes: ready once fresh, answers change with the log, quick stop."""
-    key, line = apikeys.new("dialer", ["decisions:read"])
-    apikeys.write(lab.folder / "keys.json", [line])
-    lookup = lab.start("noli.replica.lookup")
-    url = f"http://127.0.0.1:{lab.port}"
-    query = {
-        "controller": CONTROLLER,
-        "contact": {"kind": "phone", "value": "333 000 0005"},
-        "channel": "operator_call",
-        "purpose": "marketing",
-    }
-    with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
-
-        def decided() -> Any:  # noqa: ANN401 - JSON
-            return client.post("/v1/decisions", json={"queries": [query]}).json()["decisions"][0]
-
-        def is_up() -> bool:
-            try:
-                return client.get("/healthz").status_code == 200
-            except httpx2.TransportError:
-                return False
-
-        assert soon(is_up)
-        assert client.get("/readyz").status_code == 503
-        assert decided()["reasons"] == ["STALE_REPLICA"]
-        lab.claim()
-        lab.decide(ALLOWED, range(10))
-        lab.beacon()
-        lab.start()
-        assert soon(lambda: client.get("/readyz").status_code == 200)
-        assert decided()["allowed"]
-        lab.decide(DENIED, range(10), version=2)
-        assert soon(lambda: decided()["reasons"] == ["OBJECTED"])
-        began = time.monotonic()
-        lab.stop(lookup)
-        assert time.monotonic() - began < 2
-        assert lookup.returncode == 0
