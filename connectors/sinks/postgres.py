@@ -35,6 +35,12 @@ from connectors.protocol import (
 _FIX: Final = "run `noli app check MANIFEST --fix`"
 _GRANT: Final = "let the owner of the database grant it"
 
+#: Before its first ANALYZE a table has no statistics, and a plan made while it was empty is kept:
+#: each batch then reads the whole table (at 10,000 contacts 220 ms instead of 10).
+_BY_INDEX: Final = (
+    "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET enable_mergejoin = off"
+)
+
 
 class Postgres:
     """Keeps `noli_suppression`: one row per contact, channel, purpose and brand."""
@@ -162,6 +168,7 @@ class Postgres:
         await self._kept.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
         limit = SQL("SET statement_timeout = {}").format(int(self._config.timeout_s * 1000))
         await self._kept.execute(limit)
+        await self._kept.execute(_BY_INDEX)
 
     def _statement(self, name: str) -> Composed:
         table = self._config.table
