@@ -48,6 +48,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "send": Row("noli.cli.send", "Post the events of a file, NDJSON or CSV.", _OPERATE),
     "keys": Row("noli.cli.keys", "Add, list and revoke API keys.", _OPERATE),
     "unsubscribe-link": Row("noli.cli.link", "Print an unsubscribe link (RFC 8058).", _OPERATE),
+    "explain": Row("noli.cli.explain", "Explain a contact, now or then, by its facts.", _OPERATE),
     "decide": Row("noli.cli.decide", "Answer a scenario by the law, without a broker.", _LAW),
     "reference": Row("noli.cli.reference", "Write the pages of docs/reference.", _HOUSE),
 }

@@ -1,0 +1,146 @@
+"""`noli explain CONTACT`: what is allowed, or was at any moment, why, and on which evidence."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from noli.cli import pepper, target
+from noli.cli.explaining import document, screen
+from noli.cli.problem import ProblemError
+from noli.cli.stack import endpoints
+from noli.domain import contact as contacts
+from noli.domain import reading, times
+from noli.domain.channel import Channel, Kind, Purpose
+from noli.domain.contact import Contact
+from noli.domain.envelope import controller as checked_controller
+from noli.domain.token import token
+from noli.domain.wording import Language
+from noli.evidence import history, scan
+from noli.evidence.explanation import Question, explain
+from noli.runtime import registry
+from noli.runtime.clock import now_ms
+from noli.runtime.settings import Settings
+
+app = typer.Typer(add_completion=False)
+
+_NUMBER: Final = re.compile(r"[\d\s+().\-/]+")
+
+
+@app.command(name="explain")
+def main(
+    contact: Annotated[str, typer.Argument(metavar="CONTACT", help="Number, address, …")],
+    *,
+    controller: Annotated[str, typer.Option(help="Who would contact.")],
+    kind: Annotated[Kind | None, typer.Option(help="Guessed when absent.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="T", help="A moment, RFC 3339.  [default: now]")
+    ] = None,
+    channel: Annotated[Channel | None, typer.Option(help="Only this channel.")] = None,
+    purpose: Annotated[Purpose | None, typer.Option(help="Only this purpose.")] = None,
+    brand: Annotated[str | None, typer.Option(help="Only this brand.")] = None,
+    product: Annotated[str | None, typer.Option(help="A category, for a soft opt-in.")] = None,
+    lang: Annotated[Language, typer.Option(help="Of the words.")] = Language.ENGLISH,
+    data: target.DataOption = target.DEFAULT_DATA,
+    as_json: target.JsonOption = False,
+) -> None:
+    """Explain a contact from the evidence in the log: verdicts, reasons, facts, what will change.
+
+    With --at, as it was known at that moment. Exit code 0 whatever the verdict.
+    """
+    question = Question(
+        _controller(controller),
+        _contact(contact, kind),
+        _moment(at),
+        channel,
+        purpose,
+        brand,
+        product,
+    )
+    found = explain(question, _history(question, data))
+    if as_json:
+        typer.echo(orjson.dumps(document.document(found, lang), option=orjson.OPT_INDENT_2))
+    else:
+        screen.show(found, lang, Console())
+
+
+def _controller(said: str) -> str:
+    try:
+        return checked_controller({"controller": said})
+    except reading.Refused as error:
+        raise ProblemError("--controller cannot be read", error.remedy) from None
+
+
+def _contact(said: str, kind: Kind | None) -> Contact:
+    try:
+        return contacts.normalise(kind or guess(said), said)
+    except contacts.Unreadable as error:
+        option = "" if kind else f" (read as {guess(said)}; --kind says otherwise)"
+        raise ProblemError(f"the contact cannot be read{option}", error.remedy) from None
+
+
+def guess(said: str) -> Kind:
+    """What a contact seems to be: an e-mail has an @, a number nothing but what numbers have."""
+    if "@" in said:
+        return Kind.EMAIL
+    return Kind.PHONE if _NUMBER.fullmatch(said) else Kind.POSTAL
+
+
+def _moment(said: str | None) -> int:
+    if said is None:
+        return now_ms()
+    try:
+        return times.parse(said)
+    except (ValueError, OverflowError):
+        raise ProblemError(
+            "--at is not a moment", "give it with its offset, e.g. 2026-01-31T10:00:00+01:00"
+        ) from None
+
+
+def _history(question: Question, data: Path) -> history.History:
+    """The contact's facts, with a bar while the log is read."""
+    settings = _settings(data)
+    key = token(pepper.found(data, settings), question.controller, question.contact)
+    try:
+        codec = registry.codec(settings)
+        with _bar() as bar:
+            task = bar.add_task("reading the log", total=None)
+            return history.read(
+                settings, codec, key, lambda n, of: bar.update(task, completed=n, total=of)
+            )
+    except registry.RegistryUnavailable as error:
+        raise ProblemError(str(error), "start the stack: `noli up`, or name another") from error
+    except scan.LogUnavailable as error:
+        raise ProblemError(str(error), "start the stack: `noli up`, or name another") from error
+
+
+def _settings(data: Path) -> Settings:
+    local = endpoints.read(data)
+    if local is None and "NOLI_KAFKA" not in os.environ:
+        raise ProblemError(
+            f"no stack runs in {data}",
+            "start one with `noli up`, name its directory with --data, or set NOLI_KAFKA,"
+            " NOLI_REGISTRY and NOLI_PEPPER",
+        )
+    settings = target.settings(data)
+    if local is not None:
+        # Schema ids are the stack's own: kept beside it, not with those of another.
+        return settings.model_copy(update={"data": data / "explain"})
+    return settings
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

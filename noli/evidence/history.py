@@ -1,0 +1,122 @@
+"""EVIDENCE (001, 002, 004): all that the log holds about one contact, each fact with its place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from noli import wire
+from noli.domain.facts import Fact, Quarantined, SourceRevoked
+from noli.evidence import scan
+from noli.evidence.partition import partition_of
+from noli.runtime.part import Record
+from noli.runtime.settings import Settings
+from schemas.codec import Codec, UnreadableError
+
+#: Where facts of a contact stand, by its token; and what concerns every contact.
+LANES: Final = ("noli.objections", "noli.grants")
+CONTROL: Final = "noli.control"
+
+_FACT_ID_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact as it stands in the log; `place` is `topic:partition:offset`.
+
+    `known` (ms) is when it began to count for the contact: its acceptance, or for a fact of the
+    person behind it the moment it reached this contact, which may be later: at the link.
+    """
+
+    fact: Fact
+    place: str
+    known: int
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether the record could not be read: quarantined, and the contact denied."""
+        return isinstance(self.fact.detail, Quarantined)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`entries` in the order in which they counted, each fact once; `revoked`: of all sources.
+
+    `unread` are the places of control records that could not be read.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    revoked: tuple[Entry, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def read(settings: Settings, codec: Codec, key: bytes, progress: scan.Progress) -> History:
+    """The history of the contact behind a token. Raises `scan.LogUnavailable`."""
+    topics = (*LANES, CONTROL)
+    counts = scan.partitions(settings, topics)
+    number = partition_of(key, counts[LANES[0]])
+    places = dict.fromkeys(topics, number)
+    return collect(scan.records(settings, places, progress), codec, key)
+
+
+def collect(records: Iterable[Record], codec: Codec, key: bytes) -> History:
+    """The history in records of a partition, read in any order of the topics."""
+    entries: dict[bytes, Entry] = {}
+    revoked: dict[bytes, Entry] = {}
+    unread = []
+    for record in records:
+        if record.topic == CONTROL:
+            entry = _revocation(record, codec)
+            if entry is None:
+                unread.append(_place(record))
+            else:
+                _keep_earliest(revoked, entry)
+        elif record.key == key:
+            _keep_earliest(entries, _entry(record, codec))
+    return History(_ordered(entries), _ordered(revoked), tuple(unread))
+
+
+def _entry(record: Record, codec: Codec) -> Entry:
+    """The fact of a record; one that denies everything where it cannot be read."""
+    try:
+        fact = _fact(record, codec)
+    except (UnreadableError, ValueError, KeyError) as error:
+        place = _place(record)
+        fact_id = hashlib.blake2b(place.encode(), digest_size=_FACT_ID_BYTES).digest()
+        fact = wire.quarantine_fact(fact_id, record.at, f"{type(error).__name__}: {error}")
+    known = fact.accepted if fact.party is None else max(fact.accepted, record.at)
+    return Entry(fact, _place(record), known)
+
+
+def _revocation(record: Record, codec: Codec) -> Entry | None:
+    try:
+        fact = _fact(record, codec)
+    except (UnreadableError, ValueError, KeyError):
+        return None
+    if not isinstance(fact.detail, SourceRevoked) or not fact.source_id:
+        return None
+    return Entry(fact, _place(record), fact.accepted)
+
+
+def _fact(record: Record, codec: Codec) -> Fact:
+    name, datum = codec.decode(record.value)
+    if name != "noli.Intent":
+        raise UnreadableError(f"{name} is not an intent")
+    return wire.intent_to_fact(datum)
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}:{record.partition}:{record.offset}"
+
+
+def _keep_earliest(found: dict[bytes, Entry], entry: Entry) -> None:
+    """Of the same post taken twice, the earlier one counts."""
+    known = found.get(entry.fact.fact_id)
+    if known is None or entry.known < known.known:
+        found[entry.fact.fact_id] = entry
+
+
+def _ordered(found: dict[bytes, Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(found.values(), key=lambda entry: (entry.known, entry.place)))
