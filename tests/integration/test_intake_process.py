@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import queue
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx2
 import pytest
@@ -27,41 +21,14 @@ from noli.intake.links import Link, Links
 from noli.runtime import apikeys, registry
 from noli.runtime.settings import Settings
 from tests.support.intake import consent, event
+from tests.support.intake_process import SECRET, START_S, Running, environment, launched, started
 from tests.support.log import Reader, Stored
 from tests.support.stack import Stack
 
-SECRET = "c0ffee" * 10 + "cafe"
 PEPPER = Pepper(1, bytes.fromhex(SECRET))
-START_S = 60.0
 #: A stop on a machine that is not crowded.
 STOP_S = 2.0
 pytestmark = pytest.mark.timeout(400)
-
-
-@dataclass
-class Running:
-    """An intake of its own process."""
-
-    process: subprocess.Popen[str]
-    url: str
-    key: str
-    lines: queue.SimpleQueue[str]
-
-    def client(self) -> httpx2.Client:
-        """With the key that may write."""
-        return httpx2.Client(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {self.key}"},
-            timeout=30,
-            trust_env=False,
-        )
-
-    def until_ready(self, *, ready: bool = True) -> None:
-        """Wait until `/readyz` says so."""
-        end = time.monotonic() + START_S
-        with self.client() as client:
-            while (client.get("/readyz").status_code == 200) is not ready:
-                assert time.monotonic() < end, "readiness did not change"
 
 
 @pytest.fixture(scope="module")
@@ -74,44 +41,9 @@ def settings(stack: Stack) -> Settings:
 
 @pytest.fixture
 def intake(settings: Settings, tmp_path: Path) -> Iterator[Running]:
-    """A started intake, killed at the end if it still lives."""
-    key, line = apikeys.new("test", ["events:write"])
-    apikeys.write(tmp_path / "keys.json", [line])
-    env = {
-        **os.environ,
-        "NOLI_KAFKA": settings.kafka,
-        "NOLI_REGISTRY": settings.registry,
-        "NOLI_DATA": str(tmp_path / "data"),
-        "NOLI_PEPPER": SECRET,
-        "NOLI_API_KEYS_FILE": str(tmp_path / "keys.json"),
-        "NOLI_INSTANCE": "intake",
-        "NOLI_HTTP_PORT": "0",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "noli.intake"], env=env, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        yield _listening(process, key)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _listening(process: subprocess.Popen[str], key: str) -> Running:
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    assert process.stderr is not None
-    threading.Thread(target=_drain, args=(process.stderr, lines), daemon=True).start()
-    while True:
-        line = lines.get(timeout=START_S)
-        said = json.loads(line) if line.startswith("{") else {}
-        if said.get("event") == "listening":
-            return Running(process, f"http://127.0.0.1:{said['port']}", key, lines)
-
-
-def _drain(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
-    with stream:
-        for line in stream:
-            lines.put(line)
+    """A started intake."""
+    with started(settings, tmp_path) as found:
+        yield found
 
 
 def found(settings: Settings, receipt: str) -> tuple[Stored, dict[str, Any]]:
@@ -253,21 +185,7 @@ def test_a_missing_setting_ends_the_start_with_a_clear_line(
 ) -> None:
     """Exit code 1, and the last line names the setting and the remedy."""
     apikeys.write(tmp_path / "keys.json", [])
-    done = subprocess.run(
-        [sys.executable, "-m", "noli.intake"],
-        env={
-            **os.environ,
-            "NOLI_KAFKA": settings.kafka,
-            "NOLI_REGISTRY": settings.registry,
-            "NOLI_DATA": str(tmp_path / "data"),
-            "NOLI_PEPPER": SECRET,
-            "NOLI_API_KEYS_FILE": str(tmp_path / "keys.json"),
-            **wrong,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=START_S,
-    )
-    assert done.returncode == 1
-    assert told in done.stderr.splitlines()[-1]
+    process = launched({**environment(settings, tmp_path), **wrong})
+    _, errors = process.communicate(timeout=START_S)
+    assert process.returncode == 1
+    assert told in errors.splitlines()[-1]
