@@ -28,7 +28,7 @@ from noli.cli.stack.plan import INFRASTRUCTURE
 app = typer.Typer(add_completion=False)
 
 _GIB: Final = 1024**3
-#: Kafka 190 MB, registry 190 MB, five workers of some 80 MB each; less, and they are killed.
+#: Kafka and registry 190 MB each, nine workers of some 40 MB; with less they are killed.
 _LEAST_MEMORY: Final = 0.9
 _GOOD_MEMORY: Final = 1.5
 #: The jars, and a log that grows; RocksDB and Kafka stop on a full disk.

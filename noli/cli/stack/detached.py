@@ -36,6 +36,11 @@ def run(plan: Plan, patience_seconds: float, console: Console) -> None:
         os.close(writer)
     try:
         _follow(plan, reader, patience_seconds, screen.Lines(console).tell)
+    except KeyboardInterrupt as interrupt:
+        raise ProblemError(
+            "interrupted; the stack goes on starting in the background",
+            f"`noli down --data {plan.data}` stops it",
+        ) from interrupt
     finally:
         os.close(reader)
     console.print(f"ready; supervisor pid {supervisor}", highlight=False)
