@@ -82,10 +82,10 @@ chaos: $(STAMP) ## The same, broken, for longer than in `make test`
 	@NOLI_CHAOS=long $(PYTEST) tests/chaos
 
 .PHONY: bench bench-engines
-bench: $(STAMP) ## Measure; results go to docs/reference/benchmarks
-	@$(PYTEST) tests/bench --ignore=tests/bench/engines
-bench-engines: $(STAMP) ## The engine table with the real fold: ours, Quix, Faust, Kafka Streams
-	@$(BIN)/python -m tests.bench.engines
+bench: $(STAMP) ## Measure latency, replica and the rest; writes docs/reference/benchmarks
+	@$(PYTEST) -s $(sort $(wildcard tests/bench/bench_*.py))
+bench-engines: $(STAMP) ## The engine table: ours, Quix, Faust, Kafka Streams (ROUNDS=1)
+	@$(BIN)/python -m tests.bench.engines --rounds $(or $(ROUNDS),1)
 
 ## ---- Write --------------------------------------------------------------------------------------
 
