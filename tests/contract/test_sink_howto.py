@@ -46,10 +46,10 @@ class File:
         self._kind = kind
         self._path = path
 
-    def sink(self, *, reachable: bool = True) -> Sink:
+    def sink(self, *, reachable: bool = True, patience_s: float = PATIENCE_S) -> Sink:
         """A sink of the file, or of one in a folder that is not there."""
         path = self._path if reachable else self._path / "nowhere" / "x.db"
-        config = {"path": path, "timeout_s": PATIENCE_S}
+        config = {"path": path, "timeout_s": patience_s}
         found: Sink = self._kind(self._kind.Config.model_validate(config), "dialer")
         return found
 

@@ -34,10 +34,10 @@ class WebhookPeer:
     def __init__(self, app: BadApp) -> None:
         self._app = app
 
-    def sink(self, *, reachable: bool = True) -> Sink:
+    def sink(self, *, reachable: bool = True, patience_s: float = PATIENCE_S) -> Sink:
         """A webhook to the application, or to a port where nobody listens."""
         url = self._app.url if reachable else f"http://127.0.0.1:{free_port()}/"
-        config = {"url": url, "secret": SECRET, "timeout_s": PATIENCE_S}
+        config = {"url": url, "secret": SECRET, "timeout_s": patience_s}
         config["allow_private_addresses"] = True
         return Webhook(Webhook.Config.model_validate(config), "crm")
 
@@ -67,10 +67,10 @@ class PostgresPeer:
         self._table = f"noli_contract_{next(_tables)}"
         self.secrets: Sequence[str] = (str(psycopg.conninfo.conninfo_to_dict(dsn)["password"]),)
 
-    def sink(self, *, reachable: bool = True) -> Sink:
+    def sink(self, *, reachable: bool = True, patience_s: float = PATIENCE_S) -> Sink:
         """A sink of the table, or one that asks at a port where nobody listens."""
         dsn = self._dsn if reachable else make_conninfo(self._dsn, port=free_port())
-        config = {"dsn": dsn, "table": self._table, "timeout_s": PATIENCE_S}
+        config = {"dsn": dsn, "table": self._table, "timeout_s": patience_s}
         return Postgres(Postgres.Config.model_validate(config), "dialer")
 
     async def prepare(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import time
 import urllib.error
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 import pytest
 import yaml
 
@@ -144,6 +146,23 @@ def test_a_failing_application_is_not_an_unready_process(world: World) -> None:
         assert detail["failures"] >= 1
         world.app.always(HANG)
         world.app.wait_for(lambda app: app.received[-1].step is HANG)
+        running.signal(signal.SIGTERM)
+        assert running.gone.wait(STOP_S)
+        assert running.code == 0
+
+
+def test_a_database_that_hangs_does_not_delay_the_stop(world: World, postgres_dsn: str) -> None:
+    """Somebody holds the table: the process waits, and still ends on SIGTERM in under 2 s."""
+    table = f"noli_{world.name}".replace("-", "_")
+    path = world.manifest(sink="postgres", config={"dsn": postgres_dsn, "table": table})
+    check = [sys.executable, "-m", "noli.cli", "app", "check", str(path), "--fix"]
+    subprocess.run(check, check=True, timeout=START_S)
+    with psycopg.connect(postgres_dsn) as dialer, world.process(path) as (running, url):
+        dialer.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        until(lambda: is_ready(url), running, START_S)
+        world.desk().claim(1).decide(1, 1, controller=world.name).send()
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+        until(lambda: dialer.execute(waiting, [table]).fetchone() == (1,), running, START_S)
         running.signal(signal.SIGTERM)
         assert running.gone.wait(STOP_S)
         assert running.code == 0
