@@ -90,8 +90,8 @@ bench-engines: $(STAMP) ## The engine table: ours, Quix, Faust, Kafka Streams (R
 ## ---- Write --------------------------------------------------------------------------------------
 
 .PHONY: docs format schemas-release release
-docs: $(STAMP) ## Generate docs/reference from the code
-	@$(BIN)/noli reference docs/reference
+docs: $(STAMP) ## Generate docs/reference and docs/explanation/law.md from the code
+	@$(BIN)/noli reference docs
 format: $(STAMP) ## Format and apply ruff's safe fixes
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .

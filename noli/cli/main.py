@@ -50,7 +50,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "unsubscribe-link": Row("noli.cli.link", "Print an unsubscribe link (RFC 8058).", _OPERATE),
     "explain": Row("noli.cli.explain", "Explain a contact, now or then, by its facts.", _OPERATE),
     "decide": Row("noli.cli.decide", "Answer a scenario by the law, without a broker.", _LAW),
-    "reference": Row("noli.cli.reference", "Write the pages of docs/reference.", _HOUSE),
+    "reference": Row("noli.cli.reference", "Write the generated pages of docs.", _HOUSE),
 }
 
 

@@ -1,4 +1,4 @@
-"""`noli reference`: docs/reference from the code, so that no page tells what is not so."""
+"""`noli reference`: pages of docs/ from the code, so that no page tells what is not so."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Annotated, Final
 
 import typer
 
-from noli.cli.pages import commands, contracts, metrics, settings, topics
+from noli.cli.pages import commands, contracts, law, metrics, settings, topics
 from noli.cli.problem import ProblemError
 
 app = typer.Typer(add_completion=False)
 
+#: By place below docs/.
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
-    "cli.md": commands.page,
-    "metrics.md": metrics.page,
-    "schemas.md": contracts.page,
-    "settings.md": settings.page,
-    "topics.md": topics.page,
+    "explanation/law.md": law.page,
+    "reference/cli.md": commands.page,
+    "reference/metrics.md": metrics.page,
+    "reference/schemas.md": contracts.page,
+    "reference/settings.md": settings.page,
+    "reference/topics.md": topics.page,
 }
 
 
@@ -26,19 +28,20 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 def reference(
     directory: Annotated[
         Path, typer.Argument(help="Where the pages go.", show_default=True)
-    ] = Path("docs/reference"),
+    ] = Path("docs"),
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail where a page is out of date.")
     ] = False,
 ) -> None:
-    """Write the generated pages of docs/reference."""
+    """Write the generated pages of docs."""
     stale = [name for name, page in PAGES.items() if page() != read(directory / name)]
     if check and stale:
         raise ProblemError(f"out of date: {', '.join(stale)}", "run `make docs` and commit")
     for name in stale:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(PAGES[name](), "utf-8")
-        typer.echo(f"wrote {directory / name}")
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PAGES[name](), "utf-8")
+        typer.echo(f"wrote {path}")
 
 
 def read(path: Path) -> str | None:

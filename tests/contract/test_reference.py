@@ -1,4 +1,4 @@
-"""docs/reference tells what the code is: regenerated, it equals what is committed."""
+"""The generated pages of docs tell what the code is: regenerated, they equal what is committed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from noli.cli.pages.metrics import declared
 from noli.cli.reference import PAGES, read
 from noli.runtime import metrics
 
-DOCS: Final = Path(__file__).parents[2] / "docs" / "reference"
+DOCS: Final = Path(__file__).parents[2] / "docs"
 SOURCE: Final = """\
 #: of another thing
 X = 1
