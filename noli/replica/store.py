@@ -233,12 +233,13 @@ def is_broken(error: lmdb.Error) -> bool:
     LMDB's own codes are negative; an errno (disk full, no memory, no permission) is positive, and
     throwing a good copy away would not mend that.
     """
-    return error.code < 0 and not isinstance(error, _SHORTAGES)
+    code: int = getattr(error, "code", 0)  # set by LMDB itself, not by its Python constructor
+    return code < 0 and not isinstance(error, _SHORTAGES)
 
 
 def _refused_or(error: lmdb.Error) -> Exception:
     """The error as a refusal, where the copy is to blame; itself otherwise."""
-    missing = error.code == errno.ENOENT
+    missing = getattr(error, "code", 0) == errno.ENOENT
     # An LMDB error's text holds the path; its name says what the operator needs.
     reason = "no LMDB environment" if missing else type(error).__name__
     return Refused(reason) if missing or is_broken(error) else error

@@ -17,6 +17,7 @@ import lmdb
 
 from noli.replica import store as copies
 from noli.replica.build import Spool, fill
+from noli.replica.encoding import Damaged
 from noli.replica.follow import Batch, Follower, Source
 from noli.replica.head import (
     FORMAT,
@@ -110,13 +111,13 @@ class Writer:
             store = Store(generation, write=True)
             check_resumable(store.head(), blank, self._goal)
             return store, Interner(self._codec, store.all_shapes())
-        except (Refused, lmdb.Error) as error:
+        except (Refused, Damaged, lmdb.Error) as error:
             if store is not None:
                 store.close()
             self._refuse(error)
             return None
 
-    def _refuse(self, error: Refused | lmdb.Error) -> None:
+    def _refuse(self, error: Refused | Damaged | lmdb.Error) -> None:
         """Take the copy away from readers. Raises `error` where the copy is not to blame."""
         if isinstance(error, lmdb.Error) and not copies.is_broken(error):
             raise error

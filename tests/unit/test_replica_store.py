@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 
 from noli.domain.channel import Kind
@@ -332,4 +333,39 @@ def test_a_build_that_was_stopped_leaves_nothing_to_open(tmp_path: Path) -> None
     assert not build.fill(store, spool, interner, blank(), lambda: next(asked))
     with pytest.raises(Refused, match="not finished"):
         store.head()
+    store.close()
+
+
+def test_a_shortage_of_the_machine_does_not_condemn_the_copy(tmp_path: Path) -> None:
+    """LMDB's own verdicts on a file do; a full disk, no memory or too many readers do not."""
+    file = tmp_path / "data.mdb"
+    file.write_bytes(b"not lmdb" * 1_000)
+    with pytest.raises(lmdb.Error) as foreign:
+        lmdb.open(str(tmp_path))
+    assert copies.is_broken(foreign.value)
+    for shortage in (lmdb.Error("No space left", 28), lmdb.ReadersFullError("full", -30790)):
+        assert not copies.is_broken(shortage)
+
+
+def test_a_full_disk_ends_the_writer_and_spares_the_copy(tmp_path: Path) -> None:
+    """A transaction that the disk cannot take changes nothing: head and data are as before."""
+    generation = fresh(tmp_path, [(ALICE, decision([row()]))])
+    # A process that may not write files beyond 1 MiB meets the same error as a full disk.
+    fill = (
+        "import resource, signal, sys, os, lmdb; from pathlib import Path\n"
+        "from noli.replica.store import Store, is_broken\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "store = Store(Path(sys.argv[1]), write=True)\n"
+        "try:\n"
+        "    store.write(lambda txn: [txn.put(os.urandom(17), bytes(900), db=store.contacts)"
+        " for _ in range(5000)])\n"
+        "except lmdb.Error as error:\n"
+        "    sys.exit(3 if not is_broken(error) else 4)"
+    )
+    done = subprocess.run([sys.executable, "-c", fill, str(generation)], check=False)
+    assert done.returncode == 3
+    store = Store(generation)
+    assert store.entries() == 1
+    assert reasons(store, ALICE) == ()
     store.close()
