@@ -127,7 +127,8 @@ class Intake:
             self._unmark(understood, append, error)
             raise
         for earlier in {id(mark.append): mark.append for mark in marks}.values():
-            await earlier.places
+            # Shielded: whoever is cut short here must not cut short the one who appends.
+            await asyncio.shield(earlier.places)
         for entry in fresh:
             outcomes[entry.type, "accepted" if entry.held is None else "quarantined"] += 1
             if entry.held is not None:

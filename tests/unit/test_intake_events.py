@@ -248,6 +248,21 @@ async def test_a_cancelled_post_leaves_no_answer_behind(service: Service, sink: 
     assert len(sink.records) == 1
 
 
+async def test_a_cancelled_repeat_does_not_harm_the_first(service: Service, sink: Memory) -> None:
+    """Whoever waits for another's append may leave: the other gets its answer all the same."""
+    sink.gate = asyncio.Event()
+    raw = event()
+    first = asyncio.create_task(service.post(raw))
+    await under_way(sink)
+    repeat = asyncio.create_task(service.post(raw))
+    await under_way(sink)
+    repeat.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await repeat
+    sink.gate.set()
+    assert (await first).status_code == 202
+
+
 async def test_too_much_under_way_is_503(
     service: Service, sink: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
