@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from noli.domain.channel import CHANNELS, PURPOSES
 from noli.domain.contact import Contact, Unreadable, normalise
 from noli.domain.token import Pepper, token
 from noli.replica.encoding import Damaged, until_of
@@ -36,8 +35,8 @@ _MS_PER_S: Final = 1000
 #: A dialer asks thousands of times a second: at most one line of trouble in this many seconds.
 _LOG_EVERY_S: Final = 1.0
 
-_CHANNELS: Final = {channel.value: channel for channel in CHANNELS}
-_PURPOSES: Final = {purpose.value: purpose for purpose in PURPOSES}
+#: Channel, purpose, brand, product and moment of a question.
+_Asked = tuple[str, str, str | None, str | None, int | None]
 
 _STALE: Final = ("STALE_REPLICA",)
 _NO_BASIS: Final = ("NO_BASIS",)
@@ -92,10 +91,8 @@ class Gate:
         self._lease_ms = int(lease_s * _MS_PER_S)
         self._reader = Reader(copy, pepper.version, pepper_check(pepper.secret))
         self._log_at = 0.0
-        self._counts = {
-            outcome: metrics.GATE_ANSWERS.labels(outcome)
-            for outcome in ("allowed", "denied", "stale", "unusable", "error")
-        }
+        self._allowed = metrics.GATE_ANSWERS.labels("allowed")
+        self._denied = metrics.GATE_ANSWERS.labels("denied")
 
     @classmethod
     def open(cls, path: str | Path, *, pepper: Pepper, lease_seconds: float = LEASE_S) -> Self:
@@ -127,9 +124,19 @@ class Gate:
         product: str | None = None,
     ) -> Answer:
         """The answer to one question, now. Never raises."""
-        question = Question(controller, contact, channel, purpose, brand, product)
         try:
-            return self._answer(question)
+            now = now_ms()
+            identity = self._identify(controller, contact)
+            moment, items = self._reader.fetch(() if identity is None else (identity[1],))
+            if not self._fresh(moment, now):
+                return self._stale(moment, 1)
+            if identity is None:
+                answer = _denied(_UNREADABLE, moment)
+            else:
+                asked = (channel, purpose, brand, product, None)
+                answer = self._one(identity[0], items[0], asked, (moment, now))
+            (self._allowed if answer.allowed else self._denied).inc()
+            return answer
         except Exception as error:  # noqa: BLE001 - whatever it is, the gate stays shut
             return self._shut(error, 1)
 
@@ -150,22 +157,9 @@ class Gate:
         fresh = self._fresh(moment, now_ms())
         return Status(fresh, "" if fresh else "older than its lease", moment, contacts)
 
-    def _answer(self, question: Question) -> Answer:
-        now = now_ms()
-        identity = self._identify(question)
-        moment, items = self._reader.fetch(() if identity is None else (identity[1],))
-        if not self._fresh(moment, now):
-            return self._stale(moment, 1)
-        if identity is None:
-            answer = _denied(_UNREADABLE, moment)
-        else:
-            answer = self._one(question, identity[0], items[0], (moment, now))
-        self._counts["allowed" if answer.allowed else "denied"].inc()
-        return answer
-
     def _answers(self, questions: Sequence[Question]) -> list[Answer]:
         now = now_ms()
-        asked = [self._identify(question) for question in questions]
+        asked = [self._identify(each.controller, each.contact) for each in questions]
         moment, found = self._reader.fetch([each[1] for each in asked if each is not None])
         if not self._fresh(moment, now):
             return [self._stale(moment, len(questions))] * len(questions)
@@ -173,35 +167,36 @@ class Gate:
         answers = [
             _denied(_UNREADABLE, moment)
             if identity is None
-            else self._one(question, identity[0], next(items), (moment, now))
+            else self._one(identity[0], next(items), question[2:], (moment, now))
             for question, identity in zip(questions, asked, strict=True)
         ]
         allowed = sum(answer.allowed for answer in answers)
-        self._counts["allowed"].inc(allowed)
-        self._counts["denied"].inc(len(answers) - allowed)
+        self._allowed.inc(allowed)
+        self._denied.inc(len(answers) - allowed)
         return answers
 
     def _stale(self, moment: int | None, count: int) -> Answer:
-        self._counts["stale"].inc(count)
+        metrics.GATE_ANSWERS.labels("stale").inc(count)
         self._report("gate.stale", "the copy is older than its lease")
         return _denied(_STALE, moment)
 
     def _shut(self, error: Exception, count: int) -> Answer:
         """A failure: no copy that can be used, or a bug of ours. Its text may hold a contact."""
         refused = isinstance(error, Refused)
-        self._counts["unusable" if refused else "error"].inc(count)
+        metrics.GATE_ANSWERS.labels("unusable" if refused else "error").inc(count)
         self._report(
             "gate.unusable" if refused else "gate.error",
             str(error) if refused else type(error).__name__,
         )
         return _denied(_STALE, None)
 
-    def _identify(self, question: Question) -> tuple[Contact, bytes] | None:
+    def _identify(
+        self, controller: str, given: Contact | tuple[str, str]
+    ) -> tuple[Contact, bytes] | None:
         """The contact, normalised, and its token; None where it cannot be read."""
-        given = question.contact
         try:
             contact = given if isinstance(given, Contact) else normalise(*given)
-            return contact, token(self._pepper, question.controller, contact)
+            return contact, token(self._pepper, controller, contact)
         except Unreadable:
             return None
         except (TypeError, ValueError) as error:  # not a pair, not a text that UTF-8 can hold
@@ -210,25 +205,25 @@ class Gate:
 
     def _one(
         self,
-        question: Question,
         contact: Contact,
         item: Found | Damaged | None,
+        asked: _Asked,
         moments: tuple[int | None, int],
     ) -> Answer:
-        channel, purpose = _CHANNELS.get(question.channel), _PURPOSES.get(question.purpose)
+        if item is None:
+            return _denied(_NO_BASIS, moments[0])
         try:
             if isinstance(item, Damaged):
                 raise item
-            if item is None or channel is None or purpose is None:
-                return _denied(_NO_BASIS, moments[0])
             shape, value = item
-            ruling = shape.ruling(contact.kind, channel, purpose, question.brand, question.product)
+            channel, purpose, brand, product, at = asked
+            ruling = shape.ruling(contact.kind, channel, purpose, brand, product)
             until = None if ruling.until is None else until_of(value, ruling.until)
         except Damaged as damage:
             self._report("gate.damaged", str(damage))
-            self._counts["error"].inc()
+            metrics.GATE_ANSWERS.labels("error").inc()
             return _denied(_STALE, moments[0])
-        return _ruled(ruling, until, question.at, moments)
+        return _ruled(ruling, until, at, moments)
 
     def _fresh(self, moment: int | None, now: int) -> bool:
         # A copy from the future means that one of the clocks is wrong: no lease can be told.

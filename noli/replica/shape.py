@@ -101,6 +101,14 @@ class Ruling(NamedTuple):
     until: int | None
 
 
+_NOTHING_KNOWN: Final = Verdict(
+    allowed=False, basis=None, reasons=_NO_BASIS, conditions=(), until=None
+)
+
+#: The ruling on a symbol that this build does not know.
+UNHEARD_OF: Final = Ruling(_NOTHING_KNOWN, _NOTHING_KNOWN, None)
+
+
 class Shape:
     """A compiled shape: the law's answers to the questions asked of it, kept."""
 
@@ -115,22 +123,27 @@ class Shape:
         self._brands = frozenset(row.brand for row in rows) | {EVERY_BRAND}
         self._products = frozenset(product for row in rows for product in row.products)
         self._rows = _known(rows, self._brands)
-        self._rulings: dict[tuple[Kind, Channel, Purpose, str, str | None], Ruling] = {}
+        self._rulings: dict[tuple[Kind, str, str, str | None, str | None], Ruling] = {}
 
     def ruling(
-        self, kind: Kind, channel: Channel, purpose: Purpose, brand: str | None, product: str | None
+        self, kind: Kind, channel: str, purpose: str, brand: str | None, product: str | None
     ) -> Ruling:
-        """The law's answer; asked for once per kind, pair, named brand and named product."""
-        brand = brand or EVERY_BRAND
+        """The law's answer; asked for once per kind, pair, named brand and named product.
+
+        A channel or purpose that nobody has heard of has no basis.
+        """
+        found = self._rulings.get((kind, channel, purpose, brand, product))
+        if found is not None:
+            return found
+        if channel not in CHANNEL_BIT or purpose not in PURPOSE_BIT:
+            return UNHEARD_OF
         # Brands that no row names are answered alike, and so are products: keep one of each.
-        if brand not in self._brands:
-            brand = _UNNAMED
-        if product is not None and product not in self._products:
-            product = _UNNAMED
+        brand = brand if not brand or brand in self._brands else _UNNAMED
+        product = product if product is None or product in self._products else _UNNAMED
         key = (kind, channel, purpose, brand, product)
         found = self._rulings.get(key)
         if found is None:
-            query = Query(channel, purpose, brand, product)
+            query = Query(Channel(channel), Purpose(purpose), brand or EVERY_BRAND, product)
             found = self._rulings[key] = _rule(self._rows, kind, query)
         return found
 
