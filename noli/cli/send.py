@@ -47,7 +47,7 @@ def send(
     batch: Annotated[int, typer.Option(min=1, max=1000, help="Events in a post.")] = 500,
     patience: Annotated[float, typer.Option(help="Seconds to insist on one post.")] = 300.0,
     rejects: Annotated[
-        Path | None, typer.Option(help="Where refused lines go.  [default: FILE.rejects]")
+        Path | None, typer.Option(help="Where refused lines go.  [default: beside FILE]")
     ] = None,
     data: target.DataOption = target.DEFAULT_DATA,
 ) -> None:
