@@ -138,8 +138,6 @@ class _Screen:
         fact, language = entry.fact, self._language
         title = Text(times.text(fact.effective), "dim")
         title.append(f"  {told.title(fact, language)}", "bold")
-        if details := told.details(fact, language):
-            title.append(f" — {details}", "not bold")
         when = [(phrases.ACTED, times.text(fact.time))]
         when.append((phrases.ACCEPTED, times.text(fact.accepted)))
         if entry.known > fact.accepted:
@@ -150,7 +148,8 @@ class _Screen:
             (phrases.EVIDENCE, fact.evidence_ref),
             (phrases.RECEIPT, entry.place),
         ]
-        lines = [self._pairs(when), self._pairs(where)]
+        details = told.details(fact, language)
+        lines = [*([Text(details)] if details else []), self._pairs(when), self._pairs(where)]
         return Group(title, *(_indented(line) for line in lines))
 
     def _pairs(self, pairs: Iterable[tuple[wording.Words, str | None]]) -> Text:
