@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -122,13 +124,17 @@ def click(client: Client, path: str, form: str) -> int:
 
 
 def test_the_same_event_again_is_one_event(world: World, mobile: Contact) -> None:
-    """A repeated (source, id) is acknowledged again and changes nothing."""
+    """A repeated (source, id) changes nothing, also where the intake has forgotten the first."""
     said = consent(mobile, "sms")
     (first,) = world.client.send(said)
     world.client.send(objection(mobile))
     world.everywhere(mobile, "sms", allowed=False)
+    pid = world.stack.pid("intake")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
     (again,) = world.client.send(said)
     assert again["id"] == first["id"]
+    assert again["receipt"] != first["receipt"]
     world.client.send(consent(mobile, "mms"))  # once this shows, what came before it has too
     world.everywhere(mobile, "mms", allowed=True)
     assert world.held(mobile, "sms") == [False] * 3
