@@ -9,16 +9,14 @@ from typing import Annotated
 
 import typer
 
-from noli.cli import target
+from noli.cli import pepper, target
 from noli.cli.problem import ProblemError
-from noli.cli.stack import credentials, endpoints
+from noli.cli.stack import endpoints
 from noli.domain import contact as contacts
 from noli.domain.channel import CHANNEL_BIT, PURPOSE_BIT
 from noli.domain.contact import Contact
-from noli.domain.token import Pepper
 from noli.intake.links import PATH, POST_HEADER, Link, Links
 from noli.runtime.clock import now_ms
-from noli.runtime.pepper import pepper
 
 app = typer.Typer(add_completion=False)
 
@@ -52,7 +50,7 @@ def unsubscribe_link(
         _known("--purpose", purpose, PURPOSE_BIT),
         _known("--channel", channel, CHANNEL_BIT),
     )
-    url = f"{_base(data, base_url)}{PATH}{Links([_pepper(data)]).mint(link)}"
+    url = f"{_base(data, base_url)}{PATH}{Links([pepper.found(data, target.settings(data))]).mint(link)}"
     typer.echo(url)
     typer.echo(f"List-Unsubscribe: <{url}>")
     typer.echo(f"List-Unsubscribe-Post: {POST_HEADER}")
@@ -84,14 +82,3 @@ def _base(data: Path, option: str | None) -> str:
     else:
         base = local.intake
     return base.rstrip("/")
-
-
-def _pepper(data: Path) -> Pepper:
-    """The environment's, else the local stack's; never a new one: its links would open nowhere."""
-    settings = target.settings(data)
-    if not settings.pepper.get_secret_value() and (data / credentials.PEPPER_FILE).exists():
-        return Pepper(settings.pepper_version, bytes.fromhex(credentials.pepper(data)))
-    try:
-        return pepper(settings)
-    except ValueError as error:
-        raise ProblemError(str(error), "name the stack's directory (--data) or set it") from None
