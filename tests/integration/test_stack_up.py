@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from noli.cli import topics
 from noli.cli.problem import ProblemError
-from noli.cli.stack import detached, endpoints, records, terminate, up
+from noli.cli.stack import detached, endpoints, kafka, records, terminate, up
 from noli.cli.stack.plan import Plan, choose_ports
 from noli.cli.stack.prepare import Wish, prepared
 from noli.cli.stack.workers import Worker
@@ -58,6 +58,14 @@ def pid_of(plan: Plan, name: str) -> int | None:
     """The pid that the endpoints give now."""
     found = endpoints.read(plan.data)
     return found.processes.get(name) if found else None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_java() -> Iterator[None]:
+    """Three brokers start in this file; none of them has to be fast later."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", kafka.QUICK)
+        yield
 
 
 @pytest.fixture(scope="module")
