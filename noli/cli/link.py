@@ -50,7 +50,8 @@ def unsubscribe_link(
         _known("--purpose", purpose, PURPOSE_BIT),
         _known("--channel", channel, CHANNEL_BIT),
     )
-    url = f"{_base(data, base_url)}{PATH}{Links([pepper.found(data, target.settings(data))]).mint(link)}"
+    secret = pepper.found(data, target.settings(data))
+    url = f"{_base(data, base_url)}{PATH}{Links([secret]).mint(link)}"
     typer.echo(url)
     typer.echo(f"List-Unsubscribe: <{url}>")
     typer.echo(f"List-Unsubscribe-Post: {POST_HEADER}")
