@@ -113,7 +113,7 @@ def _processes(data: Path) -> list[ProcessStatus]:
         return []
     made = plan.read(data)
     workers = [worker.name for worker in made.workers]
-    names = [records.SUPERVISOR, "kafka", "registry", *workers]
+    names = [records.SUPERVISOR, *records.GROUND, *workers]
     found = []
     with httpx2.Client(timeout=_PROBE_SECONDS) as client:
         for name in names:

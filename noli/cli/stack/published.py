@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 from noli.cli.stack import credentials, endpoints, records
 from noli.cli.stack.plan import Plan
-
-#: Not workers: listed in processes.json, not among the endpoints' processes.
-INFRASTRUCTURE: Final = ("kafka", "registry")
 
 
 class Published:
@@ -64,6 +60,6 @@ class Published:
         workers = {
             name: one.pid
             for name, one in self._identities.items()
-            if name not in {records.SUPERVISOR, *INFRASTRUCTURE}
+            if name not in {records.SUPERVISOR, *records.GROUND}
         }
         replace(self._endpoints, processes=workers).write(self._plan.data)

@@ -22,6 +22,8 @@ from noli.cli.stack.files import read_json, write_atomic
 FILE: Final = "processes.json"
 LOCK: Final = "lock"
 SUPERVISOR: Final = "supervisor"
+#: What the workers stand on: started before them, stopped after them.
+GROUND: Final = ("kafka", "registry")
 #: The system derives start times from its boot time, which a clock correction may move a little.
 _SAME_START_SECONDS: Final = 2.0
 

@@ -14,11 +14,11 @@ from noli.cli.stack.jars import Jars
 from noli.cli.stack.java import Java
 from noli.cli.stack.ports import HOST
 from noli.cli.stack.program import Program, Running, until
+from noli.runtime.subjects import COMPATIBILITY
 
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 10.0
 _PROBE_SECONDS: Final = 1.0
-COMPATIBILITY: Final = "FULL_TRANSITIVE"
 
 
 @dataclass(frozen=True, slots=True)

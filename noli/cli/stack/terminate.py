@@ -12,7 +12,6 @@ from noli.cli.stack import endpoints, kafka, records
 
 #: The supervisor stops workers (5 s), then Kafka and the registry (15 s) at the most.
 _SUPERVISOR_SECONDS: Final = 30.0
-_LAST: Final = ("kafka", "registry")
 _KILL_SECONDS: Final = 5.0
 
 
@@ -25,8 +24,8 @@ def stop_stack(data: Path) -> list[str]:
         _stop([supervisor], _SUPERVISOR_SECONDS)
     names = [*found, *([records.SUPERVISOR] if supervisor else [])]
     rest = records.living(data)  # a worker may have been started again meanwhile
-    _stop([one for name, one in rest.items() if name not in _LAST], kafka.STOP_SECONDS)
-    _stop([one for name, one in rest.items() if name in _LAST], kafka.STOP_SECONDS)
+    _stop([one for name, one in rest.items() if name not in records.GROUND], kafka.STOP_SECONDS)
+    _stop([one for name, one in rest.items() if name in records.GROUND], kafka.STOP_SECONDS)
     records.forget(data)
     endpoints.forget(data)
     return names
