@@ -88,6 +88,7 @@ class Round:
         os.kill(pid, signal.SIGSTOP)
         try:
             until(lambda: time.monotonic() - began > PAUSE_S, "a pause", 2 * PAUSE_S)
+            assert any(claimed > began for claimed in self.pulse.claims), "nobody took over"
         finally:
             os.kill(pid, signal.SIGCONT)
         self._heal(process, began)

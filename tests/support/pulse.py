@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from noli.runtime.restore import CLAIM_KEY
 from noli.runtime.settings import Settings
 from noli.runtime.tail import Reading
 
@@ -30,6 +31,8 @@ class Pulse:
 
     def __init__(self) -> None:
         self.beats: list[Beat] = []
+        #: When an owner claimed a partition (steady seconds).
+        self.claims: list[float] = []
 
     def longest_gap(self, since: float, to: float) -> float:
         """Longest time without a decision between two steady moments, in seconds."""
@@ -40,7 +43,9 @@ class Pulse:
         """Read until told to stop."""
         while not stop.is_set():
             for record in reading.take(_WAIT_S):
-                if record.key is not None and len(record.key) == _TOKEN and record.value:
+                if record.key == CLAIM_KEY:
+                    self.claims.append(time.monotonic())
+                elif record.key is not None and len(record.key) == _TOKEN and record.value:
                     now = time.time_ns() // 1_000_000
                     self.beats.append(Beat(time.monotonic(), now, record.value))
         reading.close()
