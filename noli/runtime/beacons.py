@@ -46,6 +46,7 @@ class Beacons:
         self._outputs = outputs
         self._lanes = lanes
         self._topic = topic
+        self._settings = settings
         self._admin = admin(settings)
         self._log = get_logger()
         self._next_at = 0.0
@@ -98,8 +99,12 @@ class Beacons:
                     self._waiting.setdefault(place.partition, (end, self._asked_at))
             self.lag = lag
         except KafkaException as error:
-            # No answer, no beacon: readers see the age grow, which is the truth.
+            # No answer, no beacon: readers see the age grow, which is the truth; not ready either.
             self._log.warning("beacon.unanswered", error=error.args[0].name())
+            self.lag = None
+            # A restarted broker is asked by the old leader epoch for ever: only a client that has
+            # yet to learn who leads asks right.
+            self._admin = admin(self._settings)
         finally:
             self._asked = {}
 
