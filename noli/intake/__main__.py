@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import partial
+from typing import Final
 
 from noli.intake.accept import Intake
 from noli.intake.links import Links
@@ -21,6 +23,11 @@ from schemas.codec import Codec, topic_catalogue
 _DELIVERY_TIMEOUT_MS = 5_000
 
 
+#: Objects made before the collector looks at them, and its older generations. At Python's 700 it
+#: walks the remembered answers all the time: measured 8 to 12 % of a batch.
+_COLLECTOR: Final = (20_000, 20, 50)
+
+
 async def serve(config: settings.Settings, codec: Codec, keyring: Keyring) -> None:
     """Take events until SIGTERM or SIGINT."""
     secret = pepper(config)
@@ -29,6 +36,8 @@ async def serve(config: settings.Settings, codec: Codec, keyring: Keyring) -> No
     acked = Acked(config, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
     intake = Intake(acked, codec, router, Recent(config.intake_recent))
     reach = Reach(partial(broker.look, broker.admin(config)))
+    gc.freeze()  # what was made so far stays
+    gc.set_threshold(*_COLLECTOR)
     parts = Parts(intake, keyring, Links([secret]), config.intake_events_per_s)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(reach.watch())

@@ -116,6 +116,8 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # From here on a client waits instead of being refused: what is announced can be reached.
+        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise
