@@ -69,7 +69,8 @@ class World:
         env = {
             "NOLI_KAFKA": self.stack.kafka,
             "NOLI_REGISTRY": self.stack.registry,
-            "NOLI_DATA": str(self.folder / "data"),
+            # The desk's: schema ids are on disk there, so a start does not ask the registry again.
+            "NOLI_DATA": str(self.folder / "desk"),
             "NOLI_INSTANCE": f"connectors-{self.name}",
             "NOLI_HTTP_PORT": str(port),
             "NOLI_APP_MANIFEST": str(manifest),
