@@ -85,8 +85,9 @@ class Stack:
 @contextmanager
 def up(data: Path, apps: Path, *options: str) -> Iterator[Stack]:
     """A stack for one block of code; stopped at its end, and seen to be gone."""
-    run("up", "--detach", "--data", str(data), "--apps", str(apps), *options, timeout_s=UP_S)
     try:
+        # A stack that does not become ready is left running for a person to look at: not here.
+        run("up", "--detach", "--data", str(data), "--apps", str(apps), *options, timeout_s=UP_S)
         yield Stack(data)
     finally:
         run("down", "--data", str(data), timeout_s=DOWN_S)
