@@ -10,28 +10,27 @@ from typing import Final
 from noli.intake.accept import Intake
 from noli.intake.links import Links
 from noli.intake.recent import Recent
-from noli.intake.routing import CONTROL, Router
+from noli.intake.routing import Router, control_partitions
 from noli.intake.service import Parts, Reach, application
 from noli.runtime import broker, httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
 from noli.runtime.kafka import Acked
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
-from schemas.codec import Codec, topic_catalogue
+from schemas.codec import Codec
 
 #: A post is answered 503 when the brokers have not confirmed it by then, in ms.
-_DELIVERY_TIMEOUT_MS = 5_000
-
+_DELIVERY_TIMEOUT_MS: Final = 5_000
 
 #: Objects made before the collector looks at them, and its older generations. At Python's 700 it
 #: walks the remembered answers all the time: measured 8 to 12 % of a batch.
 _COLLECTOR: Final = (20_000, 20, 50)
 
 
-async def serve(config: settings.Settings, codec: Codec, keyring: Keyring) -> None:
+async def serve(config: settings.Settings, codec: Codec, keyring: Keyring, stop: Stop) -> None:
     """Take events until SIGTERM or SIGINT."""
     secret = pepper(config)
-    router = Router(secret, _partitions(CONTROL))
+    router = Router(secret, control_partitions())
     listener = httpserver.bind(config.http_host, config.http_port)
     acked = Acked(config, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
     intake = Intake(acked, codec, router, Recent(config.intake_recent))
@@ -41,23 +40,18 @@ async def serve(config: settings.Settings, codec: Codec, keyring: Keyring) -> No
     parts = Parts(intake, keyring, Links([secret]), config.intake_events_per_s)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(reach.watch())
-        await httpserver.serve(application(parts, reach), listener)
+        await httpserver.serve(application(parts, reach), listener, stop)
         reach.stop()
     if not intake.abandoned:
         await acked.close()  # else it would wait out the delivery timeout for nobody
 
 
-def _partitions(topic: str) -> int:
-    catalogue = topic_catalogue()
-    return int({**catalogue["defaults"], **catalogue["topics"][topic]}["partitions"])
-
-
-def main(_stop: Stop) -> None:
+def main(stop: Stop) -> None:
     """Compose and serve."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
     codec = registry.codec(config)
-    httpserver.run(serve(config, codec, Keyring(config.api_keys_file)))
+    httpserver.run(serve(config, codec, Keyring(config.api_keys_file), stop))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def page_handler(sealed: Links) -> Handler:
 
 
 def click_handler(
-    intake: Intake, sealed: Links, limiter: Limiter, now_ms: Callable[[], int] = clock.now_ms
+    intake: Intake, sealed: Links, limiter: Limiter, now_ms: Callable[[], int]
 ) -> Handler:
     """POST: the objection. 200 once the log holds it, 404 without a reason, 503 to try again."""
 

@@ -8,6 +8,7 @@ from typing import Final
 from noli.domain.facts import Fact, PartyLinked, PartyUnlinked, SourceRevoked
 from noli.domain.token import Pepper, token
 from noli.runtime.kafka import Outgoing
+from schemas.codec import topic_catalogue
 
 #: What can only deny has a lane of its own, so that no backfill delays it.
 OBJECTIONS: Final = "noli.objections"
@@ -44,3 +45,9 @@ class Router:
             yield Outgoing(lane, token(self._pepper, fact.controller, fact.contact), value)
         if fact.party is not None and (link or fact.contact is None or fact.denies):
             yield Outgoing(PARTIES, fact.party.encode(), value)
+
+
+def control_partitions() -> int:
+    """How many partitions the control topic has; `noli topics apply` keeps the broker to it."""
+    catalogue = topic_catalogue()
+    return int({**catalogue["defaults"], **catalogue["topics"][CONTROL]}["partitions"])

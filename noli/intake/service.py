@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final, Protocol
@@ -17,7 +17,7 @@ from noli.intake.accept import Intake
 from noli.intake.limiter import Limiter
 from noli.intake.links import Links
 from noli.intake.routing import CONTROL, GRANTS, OBJECTIONS, PARTIES, QUARANTINE
-from noli.runtime import apidocs, httpserver
+from noli.runtime import apidocs, clock, httpserver
 from noli.runtime.apikeys import Keyring
 from noli.runtime.broker import BrokerUnavailable, Cluster
 
@@ -40,6 +40,7 @@ class Parts:
     keyring: Keyring
     links: Links
     events_per_s: int
+    now_ms: Callable[[], int] = clock.now_ms
 
 
 def application(parts: Parts, ready: httpserver.Readiness) -> ASGIApp:
@@ -56,7 +57,7 @@ def application(parts: Parts, ready: httpserver.Readiness) -> ASGIApp:
             ),
             Route(
                 "/u/{token}",
-                oneclick.click_handler(parts.intake, parts.links, clicks),
+                oneclick.click_handler(parts.intake, parts.links, clicks, parts.now_ms),
                 methods=["POST"],
             ),
             Route("/u/{token}", oneclick.page_handler(parts.links), methods=["GET"]),

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from noli.runtime import clock, metrics, problem
 from noli.runtime.logging import get_logger
 from noli.runtime.problem import Problem
+from noli.runtime.process import Stop
 
 log = get_logger()
 
@@ -124,11 +125,11 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: ASGIApp, listener: socket.socket) -> None:
+async def serve(app: ASGIApp, listener: socket.socket, stop: Stop | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is under way, at most `GRACE_S`.
 
     uvicorn takes the two signals while it serves and raises them again afterwards, so that the
-    process's own handler (`noli.runtime.process.Stop`) sees them too.
+    process's own handler (`stop`) sees them too. One that came before is in `stop` already.
     """
     config = uvicorn.Config(
         app,
@@ -145,7 +146,9 @@ async def serve(app: ASGIApp, listener: socket.socket) -> None:
     )
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port)
-    await uvicorn.Server(config).serve(sockets=[listener])
+    server = uvicorn.Server(config)
+    server.should_exit = stop is not None and stop.requested
+    await server.serve(sockets=[listener])
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

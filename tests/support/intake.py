@@ -86,7 +86,8 @@ class Service:
             Recent(1000),
             lambda: next(self.clock),
         )
-        parts = Parts(self.intake, Keyring(self.key_file), self.links, events_per_s)
+        keyring = Keyring(self.key_file)
+        parts = Parts(self.intake, keyring, self.links, events_per_s, lambda: next(self.clock))
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(application(parts, lambda: self.ready)),
             base_url="http://intake.test",
