@@ -91,6 +91,14 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
     )
+    try:
+        return _answer(request)
+    except ConnectionError:
+        # A registry under load drops a connection now and then; one drop is no outage.
+        return _answer(request)
+
+
+def _answer(request: urllib.request.Request) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - as above
         answer: dict[str, Any] = json.load(response)
     return answer
