@@ -54,9 +54,20 @@ def demo(
     screen = Screen(Console())
     logging.configure("demo", "error")
     with _ended_by_signals():
-        outcome = _run(screen, contacts_)
+        try:
+            outcome = _run(screen, contacts_)
+        except Failed as failed:
+            outcome = failed.outcome
     verdict.show(screen.console, outcome)
     raise typer.Exit(0 if outcome.good else 1)
+
+
+class Failed(Exception):
+    """The pipeline did not do its job; raised inside the stack's block, so that its logs stay."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("; ".join(outcome.complaints()))
+        self.outcome = outcome
 
 
 def _run(screen: Screen, count: int) -> Outcome:
@@ -79,6 +90,8 @@ def _run(screen: Screen, count: int) -> Outcome:
             refused_posts=here.application.refused,
         )
         screen.step("Stopping everything")
+        if not outcome.good:
+            raise Failed(outcome)
     return outcome
 
 

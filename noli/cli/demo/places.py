@@ -29,7 +29,7 @@ from noli.cli.stack.files import write_atomic
 WEBHOOK: Final = "crm"
 TABLE: Final = "dialer"
 _READY_S: Final = 120.0
-_KEPT: Final = "logs"
+_LOGS: Final = "logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,12 @@ class Places:
     endpoints: Endpoints
 
 
-class Left(Exception):
-    """Something still runs, or still is on disk, that should not."""
-
-
 @contextmanager
 def prepared(screen: Screen) -> Iterator[Places]:
     """Everything started and ready; stopped and deleted at the end, and seen to be gone.
 
-    When the block raises, the logs stay in a directory that is named. Raises `Left`.
+    When the block raises, its logs stay in a directory that is named. Raises `ProblemError` where
+    something is left.
     """
     root = Path(tempfile.mkdtemp(prefix="noli-demo-"))
     started: dict[str, records.Identity] = {}
@@ -60,12 +57,14 @@ def prepared(screen: Screen) -> Iterator[Places]:
         with ExitStack() as everything:
             yield _opened(root, everything, started, screen.console)
     except BaseException:
-        screen.note(f"the logs of this run are kept in {_keep_logs(root)}")
+        if (kept := _kept_logs(root)) is not None:
+            screen.note(f"the logs of this run are kept in {kept}")
         raise
-    shutil.rmtree(root)
-    alive = [name for name, identity in started.items() if identity.process() is not None]
-    if alive or root.exists():
-        raise Left(f"still there after the end: {', '.join(alive) or root}")
+    finally:
+        shutil.rmtree(root)
+    alive = {name: one.pid for name, one in started.items() if one.process() is not None}
+    if alive:
+        raise ProblemError(f"still running after the end: {alive}", "stop them by pid")
     screen.note(f"nothing is left: {len(started)} processes ended, {root} deleted")
 
 
@@ -116,11 +115,11 @@ async def _make_table(dsn: str) -> None:
         await sink.aclose()
 
 
-def _keep_logs(root: Path) -> Path:
-    """Delete everything but the logs; where they are."""
+def _kept_logs(root: Path) -> Path | None:
+    """A directory of its own with the stack's logs; None where it has written none."""
+    logs = root / "stack" / _LOGS
+    if not logs.is_dir():
+        return None
     kept = Path(tempfile.mkdtemp(prefix="noli-demo-failed-"))
-    for folder in (root / "stack" / _KEPT,):
-        if folder.is_dir():
-            shutil.copytree(folder, kept, dirs_exist_ok=True)
-    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(logs, kept, dirs_exist_ok=True)
     return kept
