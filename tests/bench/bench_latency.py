@@ -100,14 +100,14 @@ def killed(world: World, traffic: Traffic, pulse: Pulse) -> float:
 
 
 def acknowledged(traffic: Traffic, began: int, ended: int) -> Row:
-    """From a sender's first byte to its 202."""
+    """From the moment an event was due to its 202."""
     offset = clock.now_ms() / 1000 - time.monotonic()
     took = [
-        (sent.acked - sent.began) * 1000
+        (sent.acked - sent.due) * 1000
         for sent in traffic.acknowledged
-        if began <= (sent.began + offset) * 1000 <= ended
+        if began <= (sent.due + offset) * 1000 <= ended
     ]
-    return Row("posted → acknowledged, as the sender sees it", took, "")
+    return Row("due → acknowledged, as the sender sees it", took, "")
 
 
 def measured(world: World, pulse: Pulse, codec: Codec, window: tuple[int, int]) -> list[Row]:

@@ -52,12 +52,13 @@ class Fault:
     began: float
     healed: float
 
-    def objections(self, sent: Sequence[Sent]) -> int:
-        """How many objections were posted, or waited for their answer, meanwhile."""
-        return sum(
-            each.what == "objection" and each.began < self.healed and each.acked > self.began
+    def objections(self, sent: Sequence[Sent]) -> set[Sent]:
+        """The objections that were posted, or waited for their answer, meanwhile."""
+        return {
+            each
             for each in sent
-        )
+            if each.what == "objection" and each.began < self.healed and each.acked > self.began
+        }
 
 
 @dataclass
@@ -225,16 +226,17 @@ def regressions(world: World, objectors: Sequence[Contact]) -> list[str]:
     return again
 
 
-def report(round_: Round, under_fault: dict[Fault, int]) -> str:
+def report(round_: Round, under_fault: dict[Fault, set[Sent]]) -> str:
     """What was broken and what it cost, for who reads the run."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
     sent = round_.traffic.acknowledged
     objections = sum(each.what == "objection" for each in sent)
+    hit = set().union(*under_fault.values())
     head = (
         f"chaos: seed {SEED}, commit {commit or 'unknown'}, {len(sent)} events acknowledged, "
-        f"{objections} objections, {sum(under_fault.values())} of them under fault, "
+        f"{objections} objections, {len(hit)} of them under fault, "
         f"{len(round_.faults)} faults"
     )
     lines = [
@@ -244,7 +246,8 @@ def report(round_: Round, under_fault: dict[Fault, int]) -> str:
     ]
     lines += [
         f"  {fault.process:<20} all well after {fault.healed - fault.began:5.1f} s, "
-        f"{objections:4} objections under way, longest gap of decisions {round_.gap(fault):.2f} s"
+        f"{len(objections):4} objections under way, longest time without a decision "
+        f"{round_.gap(fault):.2f} s"
         for fault, objections in under_fault.items()
     ]
     return "\n".join(lines)

@@ -23,6 +23,8 @@ RATE: Final = 300
 CHANNEL: Final = "sms"
 #: Senders at once: enough that one slow answer does not hold the rate up.
 _SENDERS: Final = 12
+#: Events that wait for a free sender; beyond, the pace waits too (and what is due is late).
+_BEHIND: Final = RATE
 #: A consent that is younger than this is not objected to yet: both would be under way at once.
 _RIPE: Final = 50
 _OLD: Final = "2024-01-01T00:00:00Z"
@@ -35,7 +37,8 @@ class Sent:
 
     contact: Contact
     what: str
-    #: Steady seconds: when it was due, also where no sender was free then; acknowledgement.
+    #: Steady seconds: when it was due, though no sender may have been free; first try; answer.
+    due: float
     began: float
     acked: float
 
@@ -56,7 +59,7 @@ class Traffic:
         self._numbers = itertools.count()
         self._consented: list[Contact] = []
         self._objected: list[Contact] = []
-        self._due: queue.Queue[tuple[float, str, Contact, Event] | None] = queue.Queue()
+        self._due: queue.Queue[tuple[float, str, Contact, Event] | None] = queue.Queue(_BEHIND)
         self._stop = threading.Event()
         self._news = threading.Condition()
         self._threads = [
@@ -102,10 +105,10 @@ class Traffic:
     def _pace(self) -> None:
         start = time.monotonic()
         for number in itertools.count():
-            pause = start + number / self.rate - time.monotonic()
-            if self._stop.wait(max(0.0, pause)):
+            due = start + number / self.rate
+            if self._stop.wait(max(0.0, due - time.monotonic())):
                 break
-            self._due.put((time.monotonic(), *self._next()))
+            self._due.put((due, *self._next()))
         for _ in range(_SENDERS):
             self._due.put(None)
 
@@ -125,11 +128,12 @@ class Traffic:
         return "consent", contact, consent(contact, CHANNEL, now)
 
     def _send(self) -> None:
-        while (due := self._due.get()) is not None:
-            began, what, contact, event = due
+        while (job := self._due.get()) is not None:
+            due, what, contact, event = job
+            began = time.monotonic()
             try:
                 self.client.send(event)
-                done = Sent(contact, what, began, time.monotonic())
+                done = Sent(contact, what, due, began, time.monotonic())
             except BaseException as error:  # noqa: BLE001 - handed to the test
                 self._tell(error)
                 continue
