@@ -100,7 +100,8 @@ class Bench:
             "PYTHONUNBUFFERED": "1",
         }
         log = self.folder / f"{data.name}.log"
-        running = launch(Program(engine.name, engine.argv, log, env), with_parent=True)
+        program = Program(engine.name, [*dying_with_us(), *engine.argv], log, env)
+        running = launch(program, with_parent=True)
         try:
             yield running, port
         finally:
@@ -157,6 +158,15 @@ class Bench:
                 delays.append(float(now_ms() - engine.born(message.value() or b"")))
         producer.flush()
         return delays
+
+
+def dying_with_us() -> list[str]:
+    """Where the system can, the engine is killed, not asked, when the harness dies.
+
+    Faust hangs on SIGTERM once its broker is gone, and the broker goes with the harness too.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def ignore(_error: object, _message: object) -> None:
