@@ -68,13 +68,8 @@ def all_engines(codec: Codec, ids: Mapping[str, int], run: str, preloaded: int) 
     yield made(OURS, module("ours"), FOLD, EVENTS)
     yield made(OURS_COLD, module("ours"), FOLD, EVENTS, BENCH_MEMO="0")
     yield made(QUIX, module("quix", environments.python("quix")), FOLD, QUIX_EVENTS)
-    faust = [
-        *module("faust_guide", environments.python("faust")),
-        "worker",
-        "--without-web",
-        "-l",
-        "info",
-    ]
+    faust = module("faust_guide", environments.python("faust"))
+    faust += ["worker", "--without-web", "-l", "info"]  # its web page has one port for all
     yield made(FAUST, faust, FOLD, FAUST_EVENTS)
     yield made(OURS_STUB, module("ours_stub"), STUB, EVENTS)
     yield made(OURS_DECODE, module("ours_stub"), STUB, EVENTS, BENCH_DECODE="1")
