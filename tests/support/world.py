@@ -58,10 +58,10 @@ class World:
         return Settings(kafka=found["kafka"], registry=found["registry"], data=self.tmp / "reader")
 
 
-def manifest(folder: Path, app: str, sink: str, config: dict[str, Any]) -> None:
-    """Write the manifest of an application."""
+def manifest(folder: Path, app: str, sink: str, config: dict[str, Any], **more: Any) -> None:  # noqa: ANN401
+    """Write the manifest of an application; `more` are its other fields."""
     folder.mkdir(exist_ok=True)
-    found = {"app": app, "sink": sink, "controllers": [CONTROLLER], "config": config}
+    found = {"app": app, "sink": sink, "controllers": [CONTROLLER], "config": config, **more}
     (folder / f"{app}.yaml").write_text(yaml.safe_dump(found), "utf-8")
 
 
@@ -72,11 +72,14 @@ def webhook_manifest(folder: Path, app: str, behind: Application) -> None:
 
 
 @contextmanager
-def opened(tmp: Path, *options: str) -> Iterator[World]:
-    """A running world for one block of code; `options` are those of `noli up`."""
+def opened(tmp: Path, *options: str, **dialer_fields: Any) -> Iterator[World]:  # noqa: ANN401
+    """A running world for one block of code; `options` are those of `noli up`.
+
+    `dialer_fields` go into the manifest of the PostgreSQL application.
+    """
     with application.running() as crm, embedded_postgres() as server:
         webhook_manifest(tmp / "apps", "crm", crm)
-        manifest(tmp / "apps", "dialer", "postgres", {"dsn": server.dsn})
+        manifest(tmp / "apps", "dialer", "postgres", {"dsn": server.dsn}, **dialer_fields)
         blackbox.run("app", "check", "--fix", str(tmp / "apps" / "dialer.yaml"))
         with (
             blackbox.up(tmp / "data", tmp / "apps", *options) as stack,
