@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -23,7 +23,7 @@ from confluent_kafka import (
 )
 
 from noli.runtime import metrics
-from noli.runtime.kafka import consumer_config
+from noli.runtime.kafka import consumer_config, is_transient, mends_itself
 from noli.runtime.logging import get_logger
 from noli.runtime.settings import Settings
 
@@ -34,15 +34,6 @@ _IDLE_S: Final = 0.2
 #: How long the broker may take to answer about offsets, in seconds.
 _OFFSETS_S: Final = 10.0
 
-#: Errors that librdkafka mends by itself.
-_TRANSIENT: Final = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the library's public error codes
-        KafkaError._TRANSPORT,  # noqa: SLF001
-        KafkaError._TIMED_OUT,  # noqa: SLF001
-        KafkaError._RESOLVE,  # noqa: SLF001
-    }
-)
 #: The group moves on: what is still ours is committed again after the rebalance.
 _MOVED: Final = frozenset(
     {
@@ -51,8 +42,6 @@ _MOVED: Final = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
     }
 )
-
-T = TypeVar("T")
 
 
 class InletError(Exception):
@@ -172,7 +161,7 @@ class Inlet:
             refusals = [place.error for place in places if place.error is not None]
         for refusal in refusals:
             metrics.COMMIT_FAILURES.labels(refusal.name()).inc()
-            if refusal.code() not in _MOVED | _TRANSIENT:
+            if refusal.code() not in _MOVED and not is_transient(refusal):
                 raise InletError(f"commit refused: {refusal.str()}")
             self._log.warning("commit.put_off", error=refusal.name())
         return not refusals
@@ -182,7 +171,7 @@ class Inlet:
         if error is None:
             self.connected = True
             return False
-        if error.code() in _TRANSIENT or (error.retriable() and not error.fatal()):
+        if mends_itself(error):
             self._log.warning("fetch.retried", error=error.name())
             return True
         raise InletError(f"{self._topic}[{message.partition()}]: {error.str()}")

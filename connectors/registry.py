@@ -52,15 +52,20 @@ def sink_class(name: str) -> SinkClass:
 
 def open_sink(manifest: Manifest, path: Path) -> Sink:
     """The application's sink, configured. Raises `ManifestError` naming the field in `path`."""
+    kind, config = configured(manifest, path)
+    return kind(config, manifest.app)
+
+
+def configured(manifest: Manifest, path: Path) -> tuple[SinkClass, SinkConfig]:
+    """The class and the valid `Config` a manifest names. Raises `ManifestError`, as `open_sink`."""
     try:
         kind = sink_class(manifest.sink)
     except UnknownSink as error:
         raise ManifestError(path, "sink", str(error)) from error
     try:
-        config = kind.Config.model_validate(manifest.config)
+        return kind, kind.Config.model_validate(manifest.config)
     except ValidationError as error:
         raise explained(path, error, known=kind.Config, prefix="config.") from None
-    return kind(config, manifest.app)
 
 
 def _added() -> dict[str, EntryPoint]:

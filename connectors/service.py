@@ -18,6 +18,7 @@ from noli.runtime import registry as schemas
 from noli.runtime.health import Health
 from noli.runtime.kafka import Acked
 from noli.runtime.process import Stop
+from schemas.names import DECISIONS, RECEIPTS
 
 #: A stop takes less than 2 s, on a busy machine and whatever a target does. What is not committed
 #: by then is repeated by the next process.
@@ -43,9 +44,9 @@ async def serve(stop: Stop) -> None:
         closing.push_async_callback(sink.aclose)
         acked = Acked(config)
         closing.push_async_callback(acked.close)
-        inlet = Inlet(config, f"noli.app.{app.app}", "noli.decisions")
+        inlet = Inlet(config, f"noli.app.{app.app}", DECISIONS)
         closing.push_async_callback(inlet.aclose)
-        receipts = Receipts(acked, codec, "noli.receipts", app.app, config.instance)
+        receipts = Receipts(acked, codec, RECEIPTS, app.app, config.instance)
         runner = Runner(Parts(app.app, sink, lens, inlet, receipts, codec))
         health = Health(config.http_host, config.http_port, runner.ready)
         closing.callback(health.close)

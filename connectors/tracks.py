@@ -12,10 +12,7 @@ from connectors.inlet import Gained, Mark
 from connectors.lens import Lens, Place
 from connectors.protocol import Change
 from schemas.codec import Codec, UnreadableError
-
-CLAIM_KEY: Final = b"claim"
-BEACON_KEY: Final = b"beacon"
-
+from schemas.names import BEACON_KEY, CLAIM_KEY
 
 #: The records that belong on this topic; each begins with its writer's epoch.
 _RECORDS: Final = frozenset({"noli.Decision", "noli.Claim", "noli.Beacon"})

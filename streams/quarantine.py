@@ -9,7 +9,7 @@ from noli import wire
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms
 from noli.runtime.logging import get_logger
-from streams.topology import QUARANTINE
+from schemas.names import QUARANTINE
 
 if TYPE_CHECKING:
     from noli.domain.facts import Fact

@@ -5,24 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from noli.runtime.part import Topology
-
-#: What can only deny has a lane of its own, so that nothing delays it; GRANTS is the other.
-OBJECTIONS: Final = "noli.objections"
-GRANTS: Final = "noli.grants"
-
-#: What concerns every contact; one copy on each partition.
-CONTROL: Final = "noli.control"
+from schemas import names
 
 #: Intents in, verdicts out. Objections lead: a backlog of grants never stands before one.
 SUPPRESS: Final = Topology(
     group="noli.suppress",
-    lanes=(OBJECTIONS, CONTROL, GRANTS),
-    state="noli.state",
-    decisions="noli.decisions",
+    lanes=(names.OBJECTIONS, names.CONTROL, names.GRANTS),
+    state=names.STATE,
+    decisions=names.DECISIONS,
 )
 
 #: Facts of a person in, one fact per linked contact out, to the lanes of suppress.
-PARTIES: Final = Topology(group="noli.parties", lanes=("noli.parties",), state="noli.party_state")
-
-#: Where what could not be read is kept for a human.
-QUARANTINE: Final = "noli.quarantine"
+PARTIES: Final = Topology(group="noli.parties", lanes=(names.PARTIES,), state=names.PARTY_STATE)

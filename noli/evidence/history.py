@@ -14,10 +14,10 @@ from noli.evidence.partition import partition_of
 from noli.runtime.part import Record
 from noli.runtime.settings import Settings
 from schemas.codec import Codec, UnreadableError
+from schemas.names import CONTROL, GRANTS, OBJECTIONS
 
-#: Where facts of a contact stand, by its token; and what concerns every contact.
-LANES: Final = ("noli.objections", "noli.grants")
-CONTROL: Final = "noli.control"
+#: Where facts of a contact stand, by its token.
+LANES: Final = (OBJECTIONS, GRANTS)
 
 _FACT_ID_BYTES: Final = 16
 

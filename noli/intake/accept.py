@@ -12,11 +12,12 @@ from noli.domain.facts import Fact
 from noli.intake import posted
 from noli.intake.posted import Refusal, Understood
 from noli.intake.recent import Appended, Mark, Recent
-from noli.intake.routing import OBJECTIONS, QUARANTINE, Router
+from noli.intake.routing import Router
 from noli.runtime import clock, metrics
 from noli.runtime.kafka import NotDurable, Outgoing, Placed
 from noli.runtime.logging import get_logger
 from schemas.codec import Codec
+from schemas.names import OBJECTIONS, QUARANTINE
 
 log = get_logger()
 

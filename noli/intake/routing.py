@@ -9,15 +9,7 @@ from noli.domain.facts import Fact, PartyLinked, PartyUnlinked, SourceRevoked
 from noli.domain.token import Pepper, token
 from noli.runtime.kafka import Outgoing
 from schemas.codec import topic_catalogue
-
-#: What can only deny has a lane of its own, so that no backfill delays it.
-OBJECTIONS: Final = "noli.objections"
-GRANTS: Final = "noli.grants"
-#: Facts of a person rather than of one contact; keyed by the party's text.
-PARTIES: Final = "noli.parties"
-#: What concerns every contact: one copy on every partition.
-CONTROL: Final = "noli.control"
-QUARANTINE: Final = "noli.quarantine"
+from schemas.names import CONTROL, GRANTS, OBJECTIONS, PARTIES
 
 _LINKS: Final = (PartyLinked, PartyUnlinked)
 

@@ -16,10 +16,10 @@ from noli.intake import api, oneclick
 from noli.intake.accept import Intake
 from noli.intake.limiter import Limiter
 from noli.intake.links import Links
-from noli.intake.routing import CONTROL, GRANTS, OBJECTIONS, PARTIES, QUARANTINE
 from noli.runtime import apidocs, clock, httpserver
 from noli.runtime.apikeys import Keyring
 from noli.runtime.broker import BrokerUnavailable, Cluster
+from schemas.names import CONTROL, GRANTS, OBJECTIONS, PARTIES, QUARANTINE
 
 #: Topics without which some event could not be taken.
 TOPICS: Final = frozenset({OBJECTIONS, GRANTS, PARTIES, CONTROL, QUARANTINE})

@@ -17,8 +17,6 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 from zlib import crc32
 
-TOKEN_BYTES: Final = 17
-
 #: Milliseconds in 48 bits last until the year 10889.
 UNTIL_BYTES: Final = 6
 

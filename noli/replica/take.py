@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple, Protocol
 
-from noli.replica.encoding import TOKEN_BYTES
+from noli.domain import token
 from noli.replica.head import Position
 from noli.replica.intern import Interner
 from schemas.codec import Codec, UnreadableError, leading_long
-
-CLAIM_KEY: Final = b"claim"
-BEACON_KEY: Final = b"beacon"
+from schemas.names import BEACON_KEY, CLAIM_KEY
 
 #: What became of a record; values of the metric's `outcome` label.
 TAKEN: Final = "taken"
@@ -101,7 +99,7 @@ class Taker:
         for message in messages:
             key, value = message.key(), message.value() or b""
             lane = lanes[message.partition()]  # type: ignore[index] # every record has one
-            if key is None or len(key) != TOKEN_BYTES or key[0] != pepper:
+            if key is None or len(key) != token.SIZE or key[0] != pepper:
                 outcomes[self._other(lane, key, value)] += 1
             else:
                 try:
@@ -126,7 +124,7 @@ class Taker:
         lane.opening = self._interner.opening(value)
 
     def _other(self, lane: _Lane, key: bytes | None, value: bytes) -> str:
-        if key is not None and len(key) == TOKEN_BYTES:
+        if key is not None and len(key) == token.SIZE:
             return OTHER_PEPPER
         if key not in {CLAIM_KEY, BEACON_KEY}:
             return FOREIGN_KEY

@@ -17,6 +17,7 @@ from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.kafka import admin
 from noli.runtime.logging import get_logger
+from schemas.names import BEACON_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from noli.runtime.outputs import Outputs
     from noli.runtime.settings import Settings
     from schemas.codec import Codec
-
-#: Kafka key of beacons; shorter than any contact token.
-BEACON_KEY: Final = b"beacon"
 
 _EVERY_S: Final = 1.0
 #: How long the broker may take to tell its ends, in seconds.

@@ -18,14 +18,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     ResourceType,
 )
 
+from noli.runtime import kafka
 from noli.runtime.clock import steady
-from noli.runtime.kafka import producer_config
 from noli.runtime.settings import Settings
 from noli.runtime.topics import Action, Observed, Step, Wanted
 
 #: For the broker's answer, and for a new topic to reach every broker, in seconds.
 _TIMEOUT_S: Final = 15.0
-_NO_LOG: Final = 0
 #: Between two looks at topics just created, in seconds.
 _LOOK_S: Final = 0.02
 
@@ -44,11 +43,8 @@ class Cluster:
 
 
 def admin(settings: Settings) -> AdminClient:
-    """A client for the calls below: the producers' connection settings, without idempotence."""
-    # Refused connections come back as exceptions; librdkafka would print each of them as well.
-    return AdminClient(
-        {**producer_config(settings, enable_idempotence=False), "log_level": _NO_LOG}
-    )
+    """A client for the calls below, silent: refused connections come back as exceptions."""
+    return kafka.admin(settings, silent=True)
 
 
 def look(client: AdminClient, timeout_s: float = _TIMEOUT_S) -> Cluster:

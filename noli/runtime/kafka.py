@@ -50,9 +50,35 @@ def _common(settings: Settings) -> Config:
     }
 
 
-def admin(settings: Settings) -> AdminClient:
-    """A client for topics, offsets and groups."""
-    return AdminClient(_common(settings))
+def admin(settings: Settings, *, silent: bool = False) -> AdminClient:
+    """A client for topics, offsets and groups; `silent`: librdkafka's own log lines are dropped."""
+    return AdminClient(_common(settings) | ({"log_level": 0} if silent else {}))
+
+
+#: Errors that librdkafka mends by itself.
+_TRANSIENT: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the library's public error codes
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._RESOLVE,  # noqa: SLF001
+    }
+)
+
+
+def is_transient(error: KafkaError) -> bool:
+    """Whether librdkafka goes on by itself: a broker away, an answer late."""
+    return error.code() in _TRANSIENT
+
+
+def mends_itself(error: KafkaError) -> bool:
+    """Whether a fetch that failed so is simply tried again."""
+    return is_transient(error) or (error.retriable() and not error.fatal())
+
+
+def _properties(over: Config) -> Config:
+    """Keyword arguments as librdkafka properties: `_` for `.`."""
+    return {name.replace("_", "."): value for name, value in over.items()}
 
 
 def consumer_config(settings: Settings, group: str | None, **over: Any) -> Config:  # noqa: ANN401
@@ -75,7 +101,7 @@ def consumer_config(settings: Settings, group: str | None, **over: Any) -> Confi
         "session.timeout.ms": SESSION_TIMEOUT_MS,
         "heartbeat.interval.ms": 1_000,
         "partition.assignment.strategy": "range",
-        **{name.replace("_", "."): value for name, value in over.items()},
+        **_properties(over),
     }
 
 
@@ -91,7 +117,7 @@ def producer_config(settings: Settings, **over: Any) -> Config:  # noqa: ANN401
         "linger.ms": 1,
         "compression.type": "lz4",
         "queue.buffering.max.messages": 200_000,
-        **{name.replace("_", "."): value for name, value in over.items()},
+        **_properties(over),
     }
 
 
@@ -131,7 +157,7 @@ class _Pending:
 
 
 #: `partition` value by which librdkafka applies the partitioner (RD_KAFKA_PARTITION_UA).
-_BY_KEY: Final = -1
+BY_KEY: Final = -1
 
 #: How long the delivery thread sleeps in librdkafka when nothing happens, in seconds.
 _POLL_S: Final = 0.1
@@ -198,7 +224,7 @@ class Acked:
                 record.topic,
                 record.value,
                 record.key,
-                _BY_KEY if record.partition is None else record.partition,
+                BY_KEY if record.partition is None else record.partition,
                 on_delivery=report,
             )
         except (BufferError, KafkaException) as error:

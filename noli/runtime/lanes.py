@@ -20,7 +20,7 @@ from confluent_kafka import (
 )
 
 from noli.runtime import metrics
-from noli.runtime.kafka import consumer_config
+from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
 
 if TYPE_CHECKING:
@@ -42,16 +42,6 @@ _MAX_POLL_MS: Final = 600_000
 
 #: How long the broker may take to tell committed offsets, in seconds.
 _COMMITTED_TIMEOUT_S: Final = 10.0
-
-#: Errors of a fetch that librdkafka mends by itself.
-_TRANSIENT: Final = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the library's public error codes
-        KafkaError._TRANSPORT,  # noqa: SLF001
-        KafkaError._TIMED_OUT,  # noqa: SLF001
-        KafkaError._RESOLVE,  # noqa: SLF001
-    }
-)
 
 #: The broker no longer takes commits of this generation: somebody else may own the partition.
 _FENCED: Final = frozenset(
@@ -188,7 +178,7 @@ class Lanes:
         error = message.error()
         if error is None:
             return False
-        if error.code() in _TRANSIENT or (error.retriable() and not error.fatal()):
+        if mends_itself(error):
             self._log.warning("fetch.retried", topic=topic, error=error.name())
             return True
         raise LanesError(f"{topic}[{message.partition()}]: {error.str()}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from confluent_kafka import KafkaError, Producer
 
-from noli.runtime.kafka import DELIVERY_TIMEOUT_MS, producer_config
+from noli.runtime.kafka import BY_KEY, DELIVERY_TIMEOUT_MS, producer_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 #: Beyond librdkafka's own limit there is nothing more to wait for, in seconds.
 _FLUSH_S: Final = DELIVERY_TIMEOUT_MS / 1000 + 5.0
 
-
-#: `partition` value by which librdkafka applies the partitioner (RD_KAFKA_PARTITION_UA).
-_BY_KEY: Final = -1
 
 #: The offset before a claim is confirmed: whatever it turns out to be is no gap.
 _NEW: Final = -1
@@ -67,7 +64,7 @@ class Outputs:
 
     def send(self, topic: str, partition: int | None, key: bytes | None, value: bytes) -> None:
         """Queue one record; `deliver` waits for it. `partition` None lets the key decide."""
-        number = _BY_KEY if partition is None else partition
+        number = BY_KEY if partition is None else partition
         while True:
             try:
                 self._producer.produce(topic, value, key, number, on_delivery=self._report)

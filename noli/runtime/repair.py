@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Consumer, TopicPartition
 
 from noli.runtime import metrics
-from noli.runtime.beacons import BEACON_KEY
 from noli.runtime.clock import steady
 from noli.runtime.kafka import consumer_config
-from noli.runtime.restore import CLAIM_KEY
 from schemas.codec import UnreadableError, leading_long
+from schemas.names import BEACON_KEY, CLAIM_KEY
 
 if TYPE_CHECKING:
     from confluent_kafka import Message

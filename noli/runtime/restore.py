@@ -19,6 +19,7 @@ from noli.runtime.logging import get_logger
 from noli.runtime.outputs import Claim
 from noli.runtime.store import PartitionStore
 from schemas.codec import UnreadableError, lead, leading_long
+from schemas.names import CLAIM_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from noli.runtime.outputs import Outputs
     from noli.runtime.settings import Settings
     from schemas.codec import Codec
-
-#: Kafka key of claims. Shorter than any contact token, so it can never be one.
-CLAIM_KEY: Final = b"claim"
 
 _READ_BATCH: Final = 10_000
 _READ_WAIT_S: Final = 0.1

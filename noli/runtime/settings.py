@@ -13,6 +13,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.names import DECISIONS
+
 
 class Settings(BaseSettings):
     """All settings. Units are in the names; a secret is never shown in a repr."""
@@ -68,9 +70,7 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Age of the copy beyond which every answer is STALE_REPLICA."),
     ] = 30.0
-    decisions_topic: Annotated[str, Field(description="Topic the copy is made of.")] = (
-        "noli.decisions"
-    )
+    decisions_topic: Annotated[str, Field(description="Topic the copy is made of.")] = DECISIONS
     public_url: Annotated[
         str,
         Field(description="Where the intake is reached from outside; unsubscribe links begin so."),

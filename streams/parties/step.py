@@ -18,8 +18,8 @@ from noli.domain.contact import Contact
 from noli.domain.facts import EVERY_BRAND, ConsentWithdrawn, Fact, PartyLinked, PartyUnlinked
 from noli.domain.token import token
 from schemas.codec import UnreadableError, pack_lead
+from schemas.names import GRANTS, OBJECTIONS
 from streams import quarantine
-from streams.topology import GRANTS, OBJECTIONS
 
 if TYPE_CHECKING:
     from noli.domain.token import Pepper

@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from noli import wire
+from noli.domain import token
 from noli.domain.fold import EMPTY, fold
 from noli.domain.verdict import verdicts
 from noli.runtime.clock import now_ms, now_us
 from schemas.codec import UnreadableError
+from schemas.names import CONTROL
 from streams import quarantine
 from streams.suppress.sources import Sources, labels_of
-from streams.topology import CONTROL, SUPPRESS
+from streams.topology import SUPPRESS
 
 if TYPE_CHECKING:
     from noli.domain.facts import Fact
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from noli.domain.verdict import Row
     from noli.runtime.part import Part, Record
     from schemas.codec import Codec
-
-#: Bytes of a contact token: pepper version and 128 bits of HMAC.
-TOKEN_SIZE: Final = 17
 
 #: Encoded rows kept; real states have a few hundred different ones, brands apart.
 _ROWS_KEPT: Final = 4096
@@ -55,7 +54,7 @@ class Suppress:
 
     def restate(self, key: bytes, part: Part) -> None:
         """Write state and verdicts of a contact again, after a foreign write."""
-        if len(key) != TOKEN_SIZE:
+        if len(key) != token.SIZE:
             self._sources.restate(key, part)
             return
         self.rederive(key, part)
@@ -84,7 +83,7 @@ class Suppress:
         except (UnreadableError, ValueError, KeyError) as error:
             fact = quarantine.keep(record, part, self._codec, error)
         key = record.key
-        if key is None or len(key) != TOKEN_SIZE:
+        if key is None or len(key) != token.SIZE:
             return  # quarantined above: there is no contact to suppress
         state, version = self._load(key, part)
         after = fold(state, fact)
@@ -94,7 +93,7 @@ class Suppress:
         part.decided(record.topic, fact.accepted)
 
     def _read(self, record: Record) -> Fact:
-        if record.key is None or len(record.key) != TOKEN_SIZE:
+        if record.key is None or len(record.key) != token.SIZE:
             raise UnreadableError("the key is not a contact token")
         fact = self._intent(record)
         if fact.contact is None:

@@ -25,9 +25,9 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from noli.cli import contracts
-from noli.intake.routing import GRANTS, OBJECTIONS
 from noli.runtime.kafka import consumer_config
 from noli.runtime.settings import Settings
+from schemas.names import GRANTS, OBJECTIONS
 from tests.bench.engines.report import machine
 from tests.support.intake_process import Running, started
 from tests.support.stack import Stack

@@ -32,11 +32,11 @@ from noli.domain.contact import Contact
 from noli.domain.token import token
 from noli.replica import store as copies
 from noli.replica.gate import Gate
-from noli.replica.take import BEACON_KEY, CLAIM_KEY
 from noli.runtime import registry, subjects
 from noli.runtime.clock import now_ms, now_us
 from noli.runtime.kafka import producer_config
 from schemas.codec import Codec
+from schemas.names import BEACON_KEY, CLAIM_KEY
 from tests.bench.engines.report import machine
 from tests.support.copies import CONTROLLER, PEPPER, decision, denial
 from tests.support.stack import Stack

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import httpx2
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -15,35 +12,10 @@ from noli.domain import details
 from noli.intake.links import Link
 from noli.runtime.kafka import NotDurable
 from tests.support.intake import Memory, Service, consent, event
+from tests.support.openapi import Description
 
-DOCUMENT: Final[dict[str, Any]] = json.loads(
-    resources.files("noli.intake").joinpath("openapi.json").read_text("utf-8")
-)
-
-
-def resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """What a reference of the document points at."""
-    while "$ref" in node:
-        found: Any = DOCUMENT
-        for step in node["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        node = found
-    return node
-
-
-def check_described(method: str, path: str, answer: httpx2.Response) -> None:
-    """Fail unless the document has that status and media type, and its schema fits the body."""
-    operation = DOCUMENT["paths"][path][method]
-    assert str(answer.status_code) in operation["responses"], answer.status_code
-    described = resolved(operation["responses"][str(answer.status_code)])
-    media = answer.headers["content-type"].split(";")[0]
-    assert media in described["content"]
-    schema = described["content"][media].get("schema")
-    if schema is not None:
-        whole = {**schema, "components": DOCUMENT["components"]}
-        Draft202012Validator(whole).validate(answer.json())
-    for header in described.get("headers", {}):
-        assert header in answer.headers
+DESCRIPTION: Final = Description("noli.intake")
+DOCUMENT: Final = DESCRIPTION.document
 
 
 def test_every_schema_is_a_schema_and_every_reference_leads_somewhere() -> None:
@@ -53,7 +25,7 @@ def test_every_schema_is_a_schema_and_every_reference_leads_somewhere() -> None:
 
     def walk(node: object) -> None:
         if isinstance(node, dict):
-            assert resolved(node) is not None
+            assert DESCRIPTION.resolved(node) is not None
             for child in node.values():
                 walk(child)
         elif isinstance(node, list):
@@ -77,7 +49,7 @@ async def test_every_path_is_served(tmp_path: Path) -> None:
             url = path.replace("{token}", service.links.mint(Link("acme", "email", "a@b.it", 0)))
             answer = await service.client.request(method, url)
             assert answer.status_code not in {404, 405}, (method, path)
-            check_described(method, path, answer)
+            DESCRIPTION.check(method, path, answer)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +68,7 @@ async def test_answers_to_events_are_as_described(
     """Status, media type and body of what the service really answers fit the document."""
     answer = await Service(tmp_path, Memory()).post(content)
     assert answer.status_code == status
-    check_described("post", "/v1/events", answer)
+    DESCRIPTION.check("post", "/v1/events", answer)
 
 
 async def test_doubts_and_limits_are_as_described(tmp_path: Path) -> None:
@@ -115,7 +87,7 @@ async def test_doubts_and_limits_are_as_described(tmp_path: Path) -> None:
     ]
     assert [answer.status_code for answer in answers] == [401, 403, 415, 503, 429, 429]
     for answer in answers:
-        check_described("post", "/v1/events", answer)
+        DESCRIPTION.check("post", "/v1/events", answer)
 
 
 async def test_one_click_answers_are_as_described(tmp_path: Path) -> None:
@@ -125,8 +97,8 @@ async def test_one_click_answers_are_as_described(tmp_path: Path) -> None:
     url = f"/u/{service.links.mint(Link('acme', 'email', 'a@b.it', 0))}"
     for headers in ({}, {"Accept": "text/html"}):
         answer = await service.client.post(url, headers=headers)
-        check_described("post", "/u/{token}", answer)
-    check_described("post", "/u/{token}", await service.client.post("/u/x"))
-    check_described("get", "/u/{token}", await service.client.get("/u/x"))
+        DESCRIPTION.check("post", "/u/{token}", answer)
+    DESCRIPTION.check("post", "/u/{token}", await service.client.post("/u/x"))
+    DESCRIPTION.check("get", "/u/{token}", await service.client.get("/u/x"))
     sink.failure = NotDurable("_MSG_TIMED_OUT", indeterminate=True)
-    check_described("post", "/u/{token}", await service.client.post(url))
+    DESCRIPTION.check("post", "/u/{token}", await service.client.post(url))

@@ -147,9 +147,9 @@ async def test_a_failing_target_is_asked_until_it_takes_it(lab: Lab) -> None:
     assert lab.committed()[0] == 3
 
 
-async def test_a_contact_the_target_cannot_digest_holds_nobody_else_back(lab: Lab) -> None:
-    """The others are applied; alignment and offset stay below the one that is not."""
-    target, bad = Target(), token(7).hex()
+def choking_on(bad: str) -> Target:
+    """A target that takes no batch with this contact in it."""
+    target = Target()
 
     def answer(changes: Sequence[Change]) -> Sequence[Result]:
         if any(change.token == bad for change in changes):
@@ -157,6 +157,13 @@ async def test_a_contact_the_target_cannot_digest_holds_nobody_else_back(lab: La
         return [Applied()] * len(changes)
 
     target.answer = answer
+    return target
+
+
+async def test_a_contact_the_target_cannot_digest_holds_nobody_else_back(lab: Lab) -> None:
+    """The others are applied; alignment and offset stay below the one that is not."""
+    bad = token(7).hex()
+    target = choking_on(bad)
     first, second = now(), now() + 1
     lab.desk.claim(1).decide(1, 1).beacon(first)
     for number in range(2, 40):
@@ -173,14 +180,8 @@ async def test_a_contact_the_target_cannot_digest_holds_nobody_else_back(lab: La
 
 async def test_a_contact_that_is_refused_is_asked_less_and_less(lab: Lab) -> None:
     """Its own pause grows: it does not slow down everybody else's changes for ever."""
-    target, bad = Target(), token(7).hex()
-
-    def answer(changes: Sequence[Change]) -> Sequence[Result]:
-        if any(change.token == bad for change in changes):
-            raise Retry("indigestible")
-        return [Applied()] * len(changes)
-
-    target.answer = answer
+    bad = token(7).hex()
+    target = choking_on(bad)
     lab.desk.claim(1).decide(7, 1).send()
     async with lab.runner(target):
         for number in range(100, 140):

@@ -10,20 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from noli.runtime.beacons import BEACON_KEY
 from noli.runtime.chores import Sweep
 from noli.runtime.clock import now_ms
 from noli.runtime.part import Part, Record, Topology
 from noli.runtime.process import Stop
 from noli.runtime.processor import Processor
 from noli.runtime.repair import Superseded
-from noli.runtime.restore import CLAIM_KEY
 from noli.runtime.settings import Settings
-from schemas.codec import Codec, leading_long, pack_lead
+from schemas.codec import leading_long
+from schemas.names import BEACON_KEY, CLAIM_KEY
 from tests.support.log import Reader, Stored, append
 from tests.support.stack import Stack
+from tests.support.step import CODEC, state_record
 
-CODEC = Codec({"noli.Claim": 1, "noli.Beacon": 2, "noli.Revocation": 3})
 KEY = b"\x01" + b"k" * 16
 FAR_EPOCH = 2**60
 
@@ -31,21 +30,6 @@ FAR_EPOCH = 2**60
 def mark(epoch: int, count: int) -> bytes:
     """A value that begins with an epoch, as every state record does, and carries a number."""
     return CODEC.encode("noli.Claim", {"epoch": epoch, "owner": "w", "at": count})
-
-
-def stored(epoch: int, count: int, wake: int = 0, labels: bytes = b"") -> bytes:
-    """The same as a state record."""
-    return CODEC.encode(
-        "noli.Revocation",
-        {
-            "lead": pack_lead(epoch, wake),
-            "labels": labels,
-            "controller": "acme",
-            "source_id": "s",
-            "accepted": count,
-            "done": False,
-        },
-    )
 
 
 def count_of(value: bytes | None) -> int:
@@ -87,7 +71,7 @@ class Counting:
         return 0 if stored is None else count_of(stored)
 
     def _write(self, key: bytes, count: int, part: Part, wake: int = 0) -> None:
-        part.save(key, stored(part.epoch, count, wake, LABEL))
+        part.save(key, state_record(part.epoch, count, wake, LABEL))
         part.emit(part.topology.decisions, key, mark(part.epoch, count))
 
 
@@ -311,7 +295,7 @@ def test_a_foreign_write_is_found_and_written_over(lab: Lab) -> None:
     with lab.worker(Counting()):
         decisions.until(reached(4))
         append(lab.settings(), lab.topology.decisions, [(0, KEY, mark(1, 99))])
-        append(lab.settings(), lab.topology.state, [(0, KEY, stored(1, 99))])
+        append(lab.settings(), lab.topology.state, [(0, KEY, state_record(1, 99))])
         state.until(reached(99))
         lab.feed(0, 1)
         for reader in (decisions, state):

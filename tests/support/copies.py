@@ -16,8 +16,9 @@ from noli.replica.build import Spool, fill
 from noli.replica.head import FORMAT, Head, Position, pepper_check
 from noli.replica.intern import Interner
 from noli.replica.store import Store
-from noli.replica.take import BEACON_KEY, CLAIM_KEY, Taker
+from noli.replica.take import Taker
 from schemas.codec import RECORDS, Codec
+from schemas.names import BEACON_KEY, CLAIM_KEY
 
 CODEC: Final = Codec({name: number for number, name in enumerate(RECORDS, 1)})
 PEPPER: Final = Pepper(1, bytes(range(32)))

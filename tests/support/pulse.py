@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from noli.runtime.restore import CLAIM_KEY
 from noli.runtime.settings import Settings
 from noli.runtime.tail import Reading
+from schemas.names import CLAIM_KEY
 
 #: Bytes of a contact token; the keys of claims and beacons are shorter.
 _TOKEN: Final = 17

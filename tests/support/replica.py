@@ -22,11 +22,11 @@ from noli.domain.channel import Kind
 from noli.domain.contact import Contact
 from noli.domain.token import token
 from noli.replica.gate import Answer, Gate, Question
-from noli.replica.take import BEACON_KEY, CLAIM_KEY
 from noli.runtime import registry, subjects
 from noli.runtime.clock import now_ms
 from noli.runtime.kafka import producer_config
 from schemas.codec import Codec
+from schemas.names import BEACON_KEY, CLAIM_KEY
 from tests.support.copies import CONTROLLER, PEPPER, decision, denial, row
 from tests.support.stack import Stack
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.codec import RECORDS, Codec
+from schemas.codec import RECORDS, Codec, pack_lead
 
 #: Every record of the contract under some id.
 CODEC = Codec({name: number for number, name in enumerate(RECORDS, 1)})
@@ -31,3 +31,18 @@ class Sent:
     def of(self, topic: str) -> list[dict[str, Any]]:
         """Decoded values of a topic."""
         return [CODEC.decode(value)[1] for name, _, value in self.records if name == topic]
+
+
+def state_record(epoch: int, mark: int = 0, wake: int = 0, labels: bytes = b"") -> bytes:
+    """A state record that carries a number: any that begins with a lead will do."""
+    return CODEC.encode(
+        "noli.Revocation",
+        {
+            "lead": pack_lead(epoch, wake),
+            "labels": labels,
+            "controller": "acme",
+            "source_id": "s",
+            "accepted": mark,
+            "done": False,
+        },
+    )

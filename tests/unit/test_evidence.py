@@ -18,10 +18,11 @@ from noli.domain.contact import normalise
 from noli.domain.facts import Fact
 from noli.domain.wording import Language
 from noli.evidence.explanation import Explanation, Question, explain
-from noli.evidence.history import CONTROL, LANES, Entry, History, collect
+from noli.evidence.history import LANES, Entry, History, collect
 from noli.evidence.partition import murmur2
 from noli.runtime.part import Record
 from schemas.codec import RECORDS, Codec
+from schemas.names import CONTROL
 from tests.support.law import ACME, PARTY, PHONE, consent, fact, objection, on
 
 KEY = b"\x01" + b"k" * 16

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from noli.intake.accept import IN_FLIGHT_MAX
-from noli.intake.routing import GRANTS, OBJECTIONS, QUARANTINE
 from noli.runtime import metrics
 from noli.runtime.kafka import NotDurable
+from schemas.names import GRANTS, OBJECTIONS, QUARANTINE
 from tests.support.intake import Memory, Service, codec, consent, event
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from noli.intake import oneclick
 from noli.intake.links import Link
-from noli.intake.routing import OBJECTIONS
 from noli.runtime import apikeys, clock, logging
 from noli.runtime.kafka import NotDurable
+from schemas.names import OBJECTIONS
 from tests.support.intake import Memory, Service, event
 
 LINK = Link("acme", "email", "mario.rossi@example.it", 1_700_000_000_000)

@@ -12,8 +12,9 @@ from noli.domain.token import token
 from noli.intake import envelope
 from noli.intake.limiter import Limiter
 from noli.intake.recent import REMEMBERED_MS, Appended, Mark, Recent
-from noli.intake.routing import CONTROL, GRANTS, OBJECTIONS, PARTIES, Router
+from noli.intake.routing import Router
 from noli.runtime.problem import Problem
+from schemas.names import CONTROL, GRANTS, OBJECTIONS, PARTIES
 from tests.support.intake import ABSENT, CONTROL_PARTITIONS, PEPPER, consent, event
 
 DENIALS = (

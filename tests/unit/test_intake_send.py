@@ -21,7 +21,7 @@ from noli.cli.sending.rejects import Rejects
 from noli.cli.sending.run import Sender, Tally, batches
 from noli.cli.sending.sheet import Sheet
 from noli.domain import events
-from noli.intake.routing import OBJECTIONS
+from schemas.names import OBJECTIONS
 from tests.support.intake import Memory, Service, Through, consent, event
 
 ROME = ZoneInfo("Europe/Rome")

@@ -13,8 +13,9 @@ from noli.domain.contact import normalise
 from noli.domain.facts import ConsentWithdrawn, Quarantined
 from noli.domain.token import Pepper, token
 from noli.runtime.part import Part, Record
+from schemas.names import GRANTS, OBJECTIONS, QUARANTINE
 from streams.parties.step import Parties
-from streams.topology import GRANTS, OBJECTIONS, PARTIES, QUARANTINE
+from streams.topology import PARTIES
 from tests.support.step import CODEC, Memory, Sent
 
 if TYPE_CHECKING:

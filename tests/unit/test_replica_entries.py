@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from noli.domain.channel import CHANNELS, PURPOSES, Kind
 from noli.domain.reason import Reason
-from noli.domain.token import token
+from noli.domain.token import SIZE, token
 from noli.domain.verdict import OTHER_BRANDS, Query, Row, answer_from
 from noli.replica import raw
 from noli.replica.encoding import (
-    TOKEN_BYTES,
     Damaged,
     Entry,
     pack,
@@ -313,7 +312,7 @@ def test_an_entry_comes_back_or_is_damaged(
     with pytest.raises(Damaged):
         unpack(TOKEN, bytes(changed), len(untils))
     with pytest.raises(Damaged):
-        unpack(bytes(TOKEN_BYTES), stored, len(untils))
+        unpack(bytes(SIZE), stored, len(untils))
 
 
 @given(st.binary().filter(lambda value: value != bytes(4)))  # that is a sealed nothing

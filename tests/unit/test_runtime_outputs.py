@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka import KafkaError, Message
 
 from noli.runtime.outputs import Claim, Gap, LostDelivery, Outputs
-from noli.runtime.restore import CLAIM_KEY
 from noli.runtime.settings import Settings
+from schemas.names import CLAIM_KEY
 
 TOPIC = "noli.state"
 

@@ -6,36 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noli.runtime.restore import CLAIM_KEY, Tail
+from noli.runtime.restore import Tail
 from noli.runtime.store import PartitionStore
-from schemas.codec import Codec, pack_lead
+from schemas.names import CLAIM_KEY
+from tests.support.step import CODEC, state_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 KEY = b"\x01" + b"k" * 16
-CODEC = Codec({"noli.Claim": 1, "noli.Revocation": 2})
 
 
 def claim(epoch: int) -> bytes:
     """A new owner's first record."""
     return CODEC.encode("noli.Claim", {"epoch": epoch, "owner": "w", "at": 0})
-
-
-def record(epoch: int, mark: int = 0, wake: int = 0, labels: bytes = b"") -> bytes:
-    """A state record: any that begins with a lead will do."""
-    return CODEC.encode(
-        "noli.Revocation",
-        {
-            "lead": pack_lead(epoch, wake),
-            "labels": labels,
-            "controller": "acme",
-            "source_id": "s",
-            "accepted": mark,
-            "done": False,
-        },
-    )
 
 
 @pytest.fixture
@@ -49,40 +34,40 @@ def tail(tmp_path: Path) -> Iterator[Tail]:
 def test_a_late_record_of_a_former_owner_is_passed_over(tail: Tail) -> None:
     """What a paused worker writes after the new claim never becomes state."""
     tail.take(CLAIM_KEY, claim(5), 0)
-    tail.take(KEY, record(5, mark=1), 1)
+    tail.take(KEY, state_record(5, mark=1), 1)
     tail.take(CLAIM_KEY, claim(9), 2)
-    tail.take(KEY, record(5, mark=2), 3)
+    tail.take(KEY, state_record(5, mark=2), 3)
     tail.flush()
-    assert tail.store.get(KEY) == record(5, mark=1)
+    assert tail.store.get(KEY) == state_record(5, mark=1)
     assert (tail.stale, tail.frontier, tail.epoch) == (1, 4, 9)
 
 
 def test_the_newest_record_of_the_owner_counts(tail: Tail) -> None:
     """Later offsets of the same or a newer owner replace earlier ones."""
     tail.take(CLAIM_KEY, claim(5), 0)
-    tail.take(KEY, record(5, mark=1), 1)
-    tail.take(KEY, record(6, mark=2), 2)
+    tail.take(KEY, state_record(5, mark=1), 1)
+    tail.take(KEY, state_record(6, mark=2), 2)
     tail.flush()
-    assert tail.store.get(KEY) == record(6, mark=2)
+    assert tail.store.get(KEY) == state_record(6, mark=2)
 
 
 def test_a_tombstone_deletes_nothing(tail: Tail) -> None:
     """Nobody of ours writes tombstones; one that appears is counted, the value stays."""
-    tail.take(KEY, record(5), 0)
+    tail.take(KEY, state_record(5), 0)
     tail.flush()
     tail.take(KEY, None, 1)
     tail.flush()
-    assert tail.store.get(KEY) == record(5)
+    assert tail.store.get(KEY) == state_record(5)
     assert tail.stale == 1
 
 
 def test_a_copy_of_another_topic_is_rebuilt(tmp_path: Path) -> None:
     """A store filled from another log is emptied, not trusted."""
     first = PartitionStore(tmp_path / "0", "topic-1")
-    first.write([(KEY, record(5))], frontier=3, epoch=5)
+    first.write([(KEY, state_record(5))], frontier=3, epoch=5)
     first.close()
     again = PartitionStore(tmp_path / "0", "topic-1")
-    assert (again.get(KEY), again.meta.frontier, again.meta.epoch) == (record(5), 3, 5)
+    assert (again.get(KEY), again.meta.frontier, again.meta.epoch) == (state_record(5), 3, 5)
     again.close()
     other = PartitionStore(tmp_path / "0", "topic-2")
     assert (other.get(KEY), other.meta.frontier, other.meta.epoch) == (None, 0, 0)
@@ -100,7 +85,7 @@ def key(number: int) -> bytes:
 def test_wakes_come_in_the_order_of_time(tail: Tail) -> None:
     """Whatever the order of writing, what is due first is given first, and only what is due."""
     for number, wake in ((1, 3_000), (2, 1_000), (3, 2_000), (4, 9_000)):
-        tail.take(key(number), record(5, wake=wake), number)
+        tail.take(key(number), state_record(5, wake=wake), number)
     tail.flush()
     assert tail.store.due(3_000, 10) == [(1_000, key(2)), (2_000, key(3)), (3_000, key(1))]
     assert tail.store.due(3_000, 2) == [(1_000, key(2)), (2_000, key(3))]
@@ -108,11 +93,11 @@ def test_wakes_come_in_the_order_of_time(tail: Tail) -> None:
 
 def test_a_wake_seen_to_does_not_come_again_but_an_earlier_new_one_does(tail: Tail) -> None:
     """The scan starts behind what is done, and steps back for what is written later."""
-    tail.take(key(1), record(5, wake=2_000), 0)
+    tail.take(key(1), state_record(5, wake=2_000), 0)
     tail.flush()
     tail.store.woken(tail.store.due(5_000, 10))
     assert tail.store.due(5_000, 10) == []
-    tail.take(key(2), record(5, wake=1_000), 1)
+    tail.take(key(2), state_record(5, wake=1_000), 1)
     tail.flush()
     assert tail.store.due(5_000, 10) == [(1_000, key(2))]
 
@@ -120,8 +105,8 @@ def test_a_wake_seen_to_does_not_come_again_but_an_earlier_new_one_does(tail: Ta
 def test_keys_are_found_by_their_labels_in_slices(tail: Tail) -> None:
     """Every key under a label once, none of another label."""
     for number in range(5):
-        tail.take(key(number), record(5, labels=LABEL + b"M" * 8), number)
-    tail.take(key(9), record(5, labels=b"M" * 8), 9)
+        tail.take(key(number), state_record(5, labels=LABEL + b"M" * 8), number)
+    tail.take(key(9), state_record(5, labels=b"M" * 8), 9)
     tail.flush()
     first = tail.store.labelled(LABEL, b"", 3)
     second = tail.store.labelled(LABEL, first[-1], 3)
@@ -131,7 +116,7 @@ def test_keys_are_found_by_their_labels_in_slices(tail: Tail) -> None:
 
 def test_indexes_survive_a_lost_disk(tmp_path: Path, tail: Tail) -> None:
     """They are derived from the records, so a restore from the topic brings them back."""
-    stored = record(5, wake=1_000, labels=LABEL)
+    stored = state_record(5, wake=1_000, labels=LABEL)
     fresh = PartitionStore(tmp_path / "1", "topic-1")
     again = Tail(fresh, 0, 0)
     again.take(key(1), stored, 0)

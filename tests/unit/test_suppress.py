@@ -12,9 +12,10 @@ from noli.domain.policy import Policy
 from noli.runtime.clock import now_ms
 from noli.runtime.part import Part, Record
 from schemas.codec import lead
+from schemas.names import CONTROL, QUARANTINE
 from streams.suppress.sources import label_of
 from streams.suppress.step import Suppress
-from streams.topology import CONTROL, QUARANTINE, SUPPRESS
+from streams.topology import SUPPRESS
 from tests.support.step import CODEC, Memory, Sent
 
 if TYPE_CHECKING:

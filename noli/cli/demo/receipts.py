@@ -12,8 +12,8 @@ from typing import Any, Final
 from noli.runtime.settings import Settings
 from noli.runtime.tail import Reading
 from schemas.codec import Codec
+from schemas.names import RECEIPTS
 
-TOPIC: Final = "noli.receipts"
 _CONFIRMED: Final = frozenset({"applied", "verified", "superseded"})
 #: How long the reader waits for a record before it looks whether to stop, in seconds.
 _WAIT_S: Final = 0.1
@@ -98,7 +98,7 @@ def followed(settings: Settings, codec: Codec) -> Iterator[Receipts]:
     receipts = Receipts(codec)
     stop = threading.Event()
     reader = threading.Thread(
-        target=receipts.follow, args=(Reading(settings, TOPIC), stop), name="receipts"
+        target=receipts.follow, args=(Reading(settings, RECEIPTS), stop), name="receipts"
     )
     reader.start()
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import ValidationError
-
 from connectors import manifest, registry
 from connectors.manifest import Manifest, ManifestError
 from noli.cli.problem import ProblemError
@@ -48,14 +46,7 @@ def read(folder: Path, *, required: bool) -> list[App]:
 def _checked(path: Path) -> Manifest:
     try:
         found = manifest.load(path)
-        kind = registry.sink_class(found.sink)
+        registry.configured(found, path)
     except ManifestError as error:
         raise ProblemError(str(error), _REMEDY) from error
-    except registry.UnknownSink as error:
-        raise ProblemError(f"{path}: sink: {error}", _REMEDY) from error
-    try:
-        kind.Config.model_validate(found.config)
-    except ValidationError as error:
-        told = manifest.explained(path, error, known=kind.Config, prefix="config.")
-        raise ProblemError(str(told), _REMEDY) from None
     return found

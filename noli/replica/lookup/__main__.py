@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from noli.domain.token import Pepper
 from noli.replica.gate import Gate
 from noli.replica.lookup.service import application
 from noli.runtime import httpserver, logging, settings
 from noli.runtime.apikeys import Keyring
+from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
 
 
@@ -14,11 +14,10 @@ def main(_stop: Stop) -> None:
     """Compose and serve."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
-    pepper = Pepper(config.pepper_version, bytes.fromhex(config.pepper.get_secret_value()))
     keyring = Keyring(config.api_keys_file)
     lease_s = config.lease_seconds
     listener = httpserver.bind(config.http_host, config.http_port)
-    with Gate.open(config.replica, pepper=pepper, lease_seconds=lease_s) as gate:
+    with Gate.open(config.replica, pepper=pepper(config), lease_seconds=lease_s) as gate:
         httpserver.run(httpserver.serve(application(gate, keyring, lease_s), listener))
 
 

@@ -1,0 +1,26 @@
+"""Names of the contract that code of every room needs: topics, and the keys that are no contact's.
+
+A test holds the topics equal to `topics.toml`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: What can only deny has a lane of its own, so that no backfill delays it; GRANTS is the other.
+OBJECTIONS: Final = "noli.objections"
+GRANTS: Final = "noli.grants"
+#: Facts of a person rather than of one contact; keyed by the party's text.
+PARTIES: Final = "noli.parties"
+#: What concerns every contact: one copy on every partition.
+CONTROL: Final = "noli.control"
+STATE: Final = "noli.state"
+PARTY_STATE: Final = "noli.party_state"
+DECISIONS: Final = "noli.decisions"
+RECEIPTS: Final = "noli.receipts"
+#: Where what could not be read is kept for a human.
+QUARANTINE: Final = "noli.quarantine"
+
+#: Keys of a new owner's claim and of its beacons. Shorter than any contact token, so never one.
+CLAIM_KEY: Final = b"claim"
+BEACON_KEY: Final = b"beacon"
