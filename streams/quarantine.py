@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from noli import wire
@@ -22,8 +21,7 @@ def keep(record: Record, part: Part, codec: Codec, error: Exception) -> Fact:
 
     The record stands there before any offset behind it is committed.
     """
-    reason = f"{type(error).__name__}: {error}"
-    place = f"{record.topic}:{record.partition}:{record.offset}"
+    reason = wire.unreadable_reason(error)
     kept = {
         "topic": record.topic,
         "partition": record.partition,
@@ -37,6 +35,5 @@ def keep(record: Record, part: Part, codec: Codec, error: Exception) -> Fact:
     }
     part.emit(QUARANTINE, record.key, codec.encode("noli.Quarantine", kept))
     metrics.QUARANTINED.labels("unreadable_intent").inc()
-    get_logger().error("intent.quarantined", place=place, reason=reason)
-    fact_id = hashlib.blake2b(place.encode(), digest_size=16).digest()
-    return wire.quarantine_fact(fact_id, record.at, reason)
+    get_logger().error("intent.quarantined", place=record.place, reason=reason)
+    return wire.unreadable_fact(record.place, record.at, error)

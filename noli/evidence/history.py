@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -13,13 +12,11 @@ from noli.evidence import scan
 from noli.evidence.partition import partition_of
 from noli.runtime.part import Record
 from noli.runtime.settings import Settings
-from schemas.codec import Codec, UnreadableError
+from schemas.codec import Codec
 from schemas.names import CONTROL, GRANTS, OBJECTIONS
 
 #: Where facts of a contact stand, by its token.
 LANES: Final = (OBJECTIONS, GRANTS)
-
-_FACT_ID_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def collect(records: Iterable[Record], codec: Codec, key: bytes) -> History:
         if record.topic == CONTROL:
             entry = _revocation(record, codec)
             if entry is None:
-                unread.append(_place(record))
+                unread.append(record.place)
             else:
                 _keep_earliest(revoked, entry)
         elif record.key == key:
@@ -81,34 +78,21 @@ def collect(records: Iterable[Record], codec: Codec, key: bytes) -> History:
 def _entry(record: Record, codec: Codec) -> Entry:
     """The fact of a record; one that denies everything where it cannot be read."""
     try:
-        fact = _fact(record, codec)
-    except (UnreadableError, ValueError, KeyError) as error:
-        place = _place(record)
-        fact_id = hashlib.blake2b(place.encode(), digest_size=_FACT_ID_BYTES).digest()
-        fact = wire.quarantine_fact(fact_id, record.at, f"{type(error).__name__}: {error}")
+        fact = wire.read_contact_intent(codec, record.value)
+    except wire.UNREADABLE as error:
+        fact = wire.unreadable_fact(record.place, record.at, error)
     known = fact.accepted if fact.party is None else max(fact.accepted, record.at)
-    return Entry(fact, _place(record), known)
+    return Entry(fact, record.place, known)
 
 
 def _revocation(record: Record, codec: Codec) -> Entry | None:
     try:
-        fact = _fact(record, codec)
-    except (UnreadableError, ValueError, KeyError):
+        fact = wire.read_intent(codec, record.value)
+    except wire.UNREADABLE:
         return None
     if not isinstance(fact.detail, SourceRevoked) or not fact.source_id:
         return None
-    return Entry(fact, _place(record), fact.accepted)
-
-
-def _fact(record: Record, codec: Codec) -> Fact:
-    name, datum = codec.decode(record.value)
-    if name != "noli.Intent":
-        raise UnreadableError(f"{name} is not an intent")
-    return wire.intent_to_fact(datum)
-
-
-def _place(record: Record) -> str:
-    return f"{record.topic}:{record.partition}:{record.offset}"
+    return Entry(fact, record.place, fact.accepted)
 
 
 def _keep_earliest(found: dict[bytes, Entry], entry: Entry) -> None:

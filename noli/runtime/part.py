@@ -29,6 +29,11 @@ class Record(NamedTuple):
     value: bytes | None
     at: int
 
+    @property
+    def place(self) -> str:
+        """Where it stands: `topic:partition:offset`."""
+        return f"{self.topic}:{self.partition}:{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:

@@ -7,16 +7,30 @@ and purpose in a denial, none in a grant; a state that holds an unknown mark den
 from __future__ import annotations
 
 from noli.wire.decisions import decision_head, decision_record, decision_row
-from noli.wire.intents import fact_to_intent, intent_to_fact, quarantine_fact
+from noli.wire.intents import (
+    UNREADABLE,
+    fact_to_intent,
+    intent_to_fact,
+    quarantine_fact,
+    read_contact_intent,
+    read_intent,
+    unreadable_fact,
+    unreadable_reason,
+)
 from noli.wire.states import record_to_state, state_to_record
 
 __all__ = [
+    "UNREADABLE",
     "decision_head",
     "decision_record",
     "decision_row",
     "fact_to_intent",
     "intent_to_fact",
     "quarantine_fact",
+    "read_contact_intent",
+    "read_intent",
     "record_to_state",
     "state_to_record",
+    "unreadable_fact",
+    "unreadable_reason",
 ]

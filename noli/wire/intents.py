@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -9,9 +10,11 @@ from noli.domain import channel, details, facts
 from noli.domain.channel import Kind, Purpose
 from noli.domain.contact import Contact
 from noli.domain.facts import EVERY_BRAND, Fact
+from schemas.codec import Codec, UnreadableError
 
 Datum = dict[str, Any]
 _UNKNOWN: Final = "unknown"
+_FACT_ID_BYTES: Final = 16
 
 
 def fact_to_intent(fact: Fact) -> Datum:
@@ -52,6 +55,40 @@ def intent_to_fact(record: Mapping[str, Any]) -> Fact:
         record["evidence_ref"],
         _READ[name](event),
     )
+
+
+#: What reading a record may raise: whoever catches these quarantines the record.
+UNREADABLE: Final = (UnreadableError, ValueError, KeyError)
+
+
+def read_intent(codec: Codec, value: bytes | None) -> Fact:
+    """The fact in a record's value. Raises one of `UNREADABLE`."""
+    name, datum = codec.decode(value)
+    if name != "noli.Intent":
+        raise UnreadableError(f"{name} is not an intent")
+    return intent_to_fact(datum)
+
+
+def read_contact_intent(codec: Codec, value: bytes | None) -> Fact:
+    """The fact of a contact; one about nobody is unreadable too. Raises one of `UNREADABLE`."""
+    fact = read_intent(codec, value)
+    if fact.contact is None:
+        raise UnreadableError("an intent about no contact under a contact's key")
+    return fact
+
+
+def unreadable_fact(place: str, at: int, error: Exception) -> Fact:
+    """What is folded in place of the record at `place` (`topic:partition:offset`): denies all.
+
+    The same record gives the same fact, whoever reads it; `at` is the log's time, ms.
+    """
+    fact_id = hashlib.blake2b(place.encode(), digest_size=_FACT_ID_BYTES).digest()
+    return quarantine_fact(fact_id, at, unreadable_reason(error))
+
+
+def unreadable_reason(error: Exception) -> str:
+    """Why, in one line."""
+    return f"{type(error).__name__}: {error}"
 
 
 def quarantine_fact(fact_id: bytes, at: int, reason: str) -> Fact:

@@ -64,7 +64,7 @@ class Parties:
         """One fact, link or unlink of a party."""
         try:
             fact = self._read(record)
-        except (UnreadableError, ValueError, KeyError) as error:
+        except wire.UNREADABLE as error:
             fact = quarantine.keep(record, part, self._codec, error)
         if record.key is None:
             return  # quarantined above: nobody can say whose it was
@@ -91,10 +91,7 @@ class Parties:
     def _read(self, record: Record) -> Fact:
         if record.key is None:
             raise UnreadableError("no party in the key")
-        name, datum = self._codec.decode(record.value)
-        if name != "noli.Intent":
-            raise UnreadableError(f"{name} is not an intent")
-        fact = wire.intent_to_fact(datum)
+        fact = wire.read_intent(self._codec, record.value)
         linking = isinstance(fact.detail, PartyLinked | PartyUnlinked)
         if fact.party is None or (linking and fact.contact is None):
             raise UnreadableError("no party, or a link without its contact")
@@ -149,7 +146,7 @@ class Parties:
         return Link(datum["controller"], contact, datum["linked"], datum["unlinked"])
 
     def _fact(self, stored: bytes) -> Fact:
-        return wire.intent_to_fact(self._codec.decode(self._codec.decode(stored)[1]["intent"])[1])
+        return wire.read_intent(self._codec, self._codec.decode(stored)[1]["intent"])
 
     def _save(self, key: bytes, part: Part, entry: dict[str, Any]) -> None:
         record = {**entry, "lead": pack_lead(part.epoch, 0), "labels": b""}

@@ -71,16 +71,15 @@ class Suppress:
 
     def _control(self, record: Record, part: Part) -> None:
         try:
-            fact = self._intent(record)
-        except (UnreadableError, ValueError, KeyError) as error:
+            fact = wire.read_intent(self._codec, record.value)
+            part.shared = self._sources.revoke(fact, part, cast("Policy", part.shared))
+        except wire.UNREADABLE as error:
             quarantine.keep(record, part, self._codec, error)
-            return
-        part.shared = self._sources.revoke(fact, part, cast("Policy", part.shared))
 
     def _contact(self, record: Record, part: Part) -> None:
         try:
             fact = self._read(record)
-        except (UnreadableError, ValueError, KeyError) as error:
+        except wire.UNREADABLE as error:
             fact = quarantine.keep(record, part, self._codec, error)
         key = record.key
         if key is None or len(key) != token.SIZE:
@@ -95,16 +94,7 @@ class Suppress:
     def _read(self, record: Record) -> Fact:
         if record.key is None or len(record.key) != token.SIZE:
             raise UnreadableError("the key is not a contact token")
-        fact = self._intent(record)
-        if fact.contact is None:
-            raise UnreadableError("an intent about no contact under a contact's key")
-        return fact
-
-    def _intent(self, record: Record) -> Fact:
-        name, datum = self._codec.decode(record.value)
-        if name != "noli.Intent":
-            raise UnreadableError(f"{name} is not an intent")
-        return wire.intent_to_fact(datum)
+        return wire.read_contact_intent(self._codec, record.value)
 
     def _load(self, key: bytes, part: Part) -> tuple[State, int]:
         """State and version of a contact; version 0 when nothing is known."""

@@ -260,6 +260,14 @@ def test_poison_on_the_control_lane_is_kept_for_a_human(
     assert [topic for topic, _, _ in sent.records] == [QUARANTINE]
 
 
+def test_another_fact_on_the_control_lane_is_kept_for_a_human(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """A readable record that is no revocation must not end every worker, again and again."""
+    step.process(Record(CONTROL, 3, 0, None, OBJECTION, ACCEPTED), part)
+    assert [topic for topic, _, _ in sent.records] == [QUARANTINE]
+
+
 def test_state_carries_when_it_changes_and_where_it_came_from(
     step: Suppress, part: Part, sent: Sent
 ) -> None:
