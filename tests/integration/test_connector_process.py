@@ -25,7 +25,7 @@ from noli.cli.stack.program import Program, Running, launch, until
 from noli.runtime import registry
 from schemas.codec import Codec
 from tests.support import decisions
-from tests.support.bad_app import HANG, SECRET, BadApp, bad_app, failing
+from tests.support.bad_app import HANG, OK, SECRET, BadApp, bad_app, failing
 from tests.support.decisions import Desk, rows, token
 from tests.support.stack import Stack
 
@@ -96,9 +96,9 @@ def ask(url: str) -> tuple[int, str]:
         return 0, ""
 
 
-def more_than(requests: int) -> Callable[[BadApp], bool]:
-    """Whether the application got another request."""
-    return lambda app: len(app.received) > requests
+def unanswered(requests: int) -> Callable[[BadApp], bool]:
+    """Whether so many requests were taken in all and never answered."""
+    return lambda app: sum(received.step is HANG for received in app.received) == requests
 
 
 def is_ready(url: str) -> bool:
@@ -170,23 +170,21 @@ def test_a_database_that_hangs_does_not_delay_the_stop(world: World, postgres_ds
 
 
 def test_nothing_is_lost_when_the_process_is_killed(world: World) -> None:
-    """A kill -9 in the middle, three times: every contact ends denied, none is allowed again."""
-    desk, path, count = world.desk(), world.manifest(), 400
+    """kill -9 while a request is unanswered, three times: all end denied, none is allowed again."""
+    desk, path, count, kills = world.desk(), world.manifest(), 400, 3
     desk.claim(1)
-    for number in range(count):
-        desk.decide(number, 1, number % 8, controller=world.name, rows=rows(["sms"]))
-    desk.send()
-    for number in range(count):
-        desk.decide(number, 2, number % 8, controller=world.name)
-    for kill in range(3):
+    for version in range(1, kills + 1):
+        allowed = [] if version == kills else ["sms"]
+        for number in range(count):
+            desk.decide(number, version, number % 8, controller=world.name, rows=rows(allowed))
+        desk.send()
+        world.app.script(OK, HANG)
         with world.process(path) as (running, _):
-            if kill == 1:
-                desk.send()
-            world.app.wait_for(more_than(len(world.app.received)))
+            world.app.wait_for(unanswered(version))
             running.signal(signal.SIGKILL)
             running.gone.wait()
     with world.process(path):
-        world.app.wait_for(lambda app: sum(h.version == 2 for h in app.held.values()) == count)
+        world.app.wait_for(lambda app: sum(h.version == kills for h in app.held.values()) == count)
     assert not any(any(held.allowed.values()) for held in world.app.held.values())
     told: dict[str, int] = {}
     for received in world.app.received:
