@@ -170,7 +170,7 @@ def test_a_database_that_hangs_does_not_delay_the_stop(world: World, postgres_ds
 
 
 def test_nothing_is_lost_when_the_process_is_killed(world: World) -> None:
-    """kill -9 while a request is unanswered, three times: all end denied, none is allowed again."""
+    """Kill -9 while a request is unanswered, three times: all end denied, none is allowed again."""
     desk, path, count, kills = world.desk(), world.manifest(), 400, 3
     desk.claim(1)
     for version in range(1, kills + 1):
