@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import gc
+from typing import TYPE_CHECKING, Final
 
 from noli.runtime import logging, registry, settings
 from noli.runtime.health import Health
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     MakeStep = Callable[[settings.Settings, Codec], Step]
 
 
+#: Objects made before the collector looks at them, and its older generations. At Python's 700 it
+#: walks the remembered states all the time: measured 6 to 8 % of a worker.
+_COLLECTOR: Final = (50_000, 20, 50)
+
+
 def work(topology: Topology, step: MakeStep) -> None:
     """Run one worker of a processor until it is asked to stop; the process ends with it."""
 
@@ -30,6 +36,8 @@ def work(topology: Topology, step: MakeStep) -> None:
         processor = Processor(config, topology, codec, step(config, codec))
         if dismissed():
             return
+        gc.freeze()
+        gc.set_threshold(*_COLLECTOR)
         health = Health(config.http_host, config.http_port, processor.ready)
         try:
             processor.run(stop)

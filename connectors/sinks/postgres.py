@@ -30,10 +30,15 @@ from connectors.protocol import (
     SinkConfig,
     Subject,
     Traits,
+    Verdict,
 )
 
 _FIX: Final = "run `noli app check MANIFEST --fix`"
 _GRANT: Final = "let the owner of the database grant it"
+
+#: Stands for whatever a contact's other rows do not name.
+EVERYTHING: Final = "*"
+_ELSE: Final = Verdict(EVERYTHING, EVERYTHING, EVERYTHING, allowed=False, reasons=("NO_BASIS",))
 
 #: Before its first ANALYZE a table has no statistics, and a plan made while it was empty is kept:
 #: each batch then reads the whole table (at 10,000 contacts 220 ms instead of 10).
@@ -43,7 +48,10 @@ _BY_INDEX: Final = (
 
 
 class Postgres:
-    """Keeps `noli_suppression`: one row per contact, channel, purpose and brand."""
+    """Keeps `noli_suppression`: a row per contact, channel, purpose and brand that has a reason.
+
+    The row `*`, `*`, `*` of a contact stands for all the others: denied, NO_BASIS.
+    """
 
     class Config(SinkConfig):
         """Which database, which table."""
@@ -121,7 +129,9 @@ class Postgres:
         held: dict[str, dict[tuple[str, str, str], bool]] = {}
         versions: dict[str, int] = {}
         for token, channel, purpose, brand, allowed, version in found:
-            held.setdefault(token, {})[channel, purpose, brand] = allowed
+            pairs = held.setdefault(token, {})
+            if channel != EVERYTHING:
+                pairs[channel, purpose, brand] = allowed
             versions[token] = max(version, versions.get(token, 0))
         return {token: Held(versions[token], allowed) for token, allowed in held.items()}
 
@@ -193,14 +203,17 @@ def _texts() -> Mapping[str, str]:
 
 
 def _rows(change: Change) -> Iterator[dict[str, Any]]:
+    """The row of everything else, and one for each verdict that it does not say already."""
     kind, value = change.contact or (None, None)
-    for verdict in change.verdicts:
-        yield {
-            "token": change.token,
-            "contact_kind": kind,
-            "contact": value,
-            "controller": change.controller,
-            "version": change.version,
-            "as_of": change.as_of,
-            **verdict._asdict(),
-        }
+    of_contact = {
+        "token": change.token,
+        "contact_kind": kind,
+        "contact": value,
+        "controller": change.controller,
+        "version": change.version,
+        "as_of": change.as_of,
+    }
+    # A brand without a basis must still be said where another brand has one.
+    said = {(v.channel, v.purpose) for v in change.verdicts if v[3:] != _ELSE[3:]}
+    for verdict in (_ELSE, *(v for v in change.verdicts if (v.channel, v.purpose) in said)):
+        yield {**of_contact, **verdict._asdict()}

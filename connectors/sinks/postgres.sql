@@ -7,7 +7,8 @@ SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))
 -- name: upsert
 -- One JSON document is what both sides handle fastest: `unnest` of arrays costs three times the
 -- client's CPU. `gone`: what a newer decision no longer states is denied, never deleted; where the
--- contact is erased, every row of its token loses it.
+-- contact is erased, every row of its token loses it. Rows that would only get a new version are left
+-- alone: the row of everything else (`*`, `*`, `*`) has it, and a row costs more than all else here.
 WITH change AS MATERIALIZED (
   SELECT c.token, c.contact_kind, c.contact, c.controller, c.channel, c.purpose, c.brand, c.allowed,
          c.reasons, c.conditions, to_timestamp(c.until / 1000.0) AS until, c.version,
@@ -22,9 +23,11 @@ WITH change AS MATERIALIZED (
   SET allowed = false, reasons = '{{NO_BASIS}}', conditions = '{{}}', until = NULL,
       contact_kind = c.contact_kind, contact = c.contact, version = c.version, as_of = c.as_of
   FROM (SELECT DISTINCT ON (token) * FROM change) c
-  WHERE t.token = c.token AND NOT EXISTS (
-    SELECT FROM change s
-    WHERE (s.token, s.channel, s.purpose, s.brand) = (t.token, t.channel, t.purpose, t.brand))
+  WHERE t.token = c.token
+    AND (t.allowed, t.reasons, t.contact) IS DISTINCT FROM (false, '{{NO_BASIS}}', c.contact)
+    AND NOT EXISTS (
+      SELECT FROM change s
+      WHERE (s.token, s.channel, s.purpose, s.brand) = (t.token, t.channel, t.purpose, t.brand))
 )
 INSERT INTO {table} AS t (token, contact_kind, contact, controller, channel, purpose, brand,
                           allowed, reasons, conditions, until, version, as_of)
@@ -37,6 +40,11 @@ SET contact_kind = excluded.contact_kind, contact = excluded.contact,
     conditions = excluded.conditions, until = excluded.until, version = excluded.version,
     as_of = excluded.as_of
 WHERE excluded.version > t.version
+  AND (excluded.channel = '*'
+       OR (t.contact_kind, t.contact, t.controller, t.allowed, t.reasons, t.conditions, t.until)
+          IS DISTINCT FROM (excluded.contact_kind, excluded.contact, excluded.controller,
+                            excluded.allowed, excluded.reasons, excluded.conditions,
+                            excluded.until))
 
 -- name: held
 SELECT token, channel, purpose, brand, allowed, version FROM {table} WHERE token = ANY(%s)
@@ -101,10 +109,13 @@ CREATE INDEX IF NOT EXISTS {index} ON {table} (contact, channel, purpose);
 CREATE OR REPLACE FUNCTION {function}(
   contact text, channel text, purpose text DEFAULT 'marketing', brand text DEFAULT '*',
   controller text DEFAULT NULL) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT coalesce(bool_and(found.allowed AND (found.until IS NULL OR found.until > now())), false)
-  FROM (SELECT DISTINCT ON (t.token) t.allowed, t.until FROM {table} t
-        WHERE t.contact = $1 AND t.channel = $2 AND t.purpose = $3 AND t.brand IN ($4, '', '*')
-          AND ($5 IS NULL OR t.controller = $5)
-          AND ($4 <> '*' OR t.brand = '*')
-        ORDER BY t.token, t.brand = $4 DESC, t.brand = '' DESC) found
+  SELECT coalesce(bool_and(coalesce(
+    (SELECT t.allowed AND (t.until IS NULL OR t.until > now())
+     FROM {table} t
+     WHERE t.token = known.token AND t.channel = $2 AND t.purpose = $3
+       AND t.brand IN ($4, '', '*') AND ($4 <> '*' OR t.brand = '*')
+     ORDER BY t.brand = $4 DESC, t.brand = '' DESC
+     LIMIT 1), false)), false)
+  FROM (SELECT DISTINCT k.token FROM {table} k
+        WHERE k.contact = $1 AND ($5 IS NULL OR k.controller = $5)) known
 $$;

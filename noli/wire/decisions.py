@@ -20,11 +20,13 @@ def decision_head(
 ) -> dict[str, Any]:
     """The record but its rows; `accepted` is that of the fact behind it. All times in ms."""
     contact = state.contact
+    named = contact and {"kind": contact.kind, "value": contact.value}
     return {
         "epoch": epoch,
         "version": version,
         "controller": state.controller,
-        "contact": {"kind": contact.kind, "value": contact.value} if contact else None,
+        # Named, or the encoder tries every branch of the union: a fifth of its time.
+        "contact": ("noli.Contact", named) if named else None,
         "accepted": accepted,
         "decided": decided,
         "next_change": next_change,

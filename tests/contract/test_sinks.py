@@ -88,7 +88,8 @@ class PostgresPeer:
             rows = await found.fetchall()
         if not rows:
             return None
-        return Held(max(row[4] for row in rows), {row[:3]: row[3] for row in rows})
+        said = {tuple(row[:3]): row[3] for row in rows if row[0] != "*"}
+        return Held(max(row[4] for row in rows), said)
 
     def poisoned(self, change: Change) -> Change:
         """Text that PostgreSQL cannot store."""
