@@ -21,6 +21,8 @@ from tests.support.blackbox import Client, Contact, Event, consent, objection
 
 RATE: Final = 300
 CHANNEL: Final = "sms"
+#: How long traffic may take to get anywhere beyond what its rate says, in seconds.
+_PATIENCE_S: Final = 60.0
 #: Senders at once: enough that one slow answer does not hold the rate up.
 _SENDERS: Final = 12
 #: Events that wait for a free sender; beyond, the pace waits too (and what is due is late).
@@ -80,7 +82,7 @@ class Traffic:
         if self.failure is not None:
             raise self.failure
 
-    def wait(self, done: Callable[[], bool], deadline_s: float = 60.0) -> None:
+    def wait(self, done: Callable[[], bool], deadline_s: float = _PATIENCE_S) -> None:
         """Block until `done()` after some acknowledgement."""
         with self._news:
             found = self._news.wait_for(lambda: self.failure is not None or done(), deadline_s)
@@ -91,7 +93,7 @@ class Traffic:
     def more(self, count: int) -> None:
         """Block until `count` more events are acknowledged."""
         goal = len(self.acknowledged) + count
-        self.wait(lambda: len(self.acknowledged) >= goal)
+        self.wait(lambda: len(self.acknowledged) >= goal, _PATIENCE_S + 2 * count / self.rate)
 
     def objectors(self) -> list[Contact]:
         """Whose objection was acknowledged."""
