@@ -9,6 +9,7 @@ failure. Steps are plain functions over `Part`; they know no Kafka.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from noli.runtime import metrics
@@ -49,10 +50,12 @@ class Processor:
         self._log = get_logger()
         self._outputs = Outputs(settings)
         self._takeover = Takeover(settings, codec, self._outputs, topology.claimed)
-        self._lanes = Lanes(settings, topology.group, topology.lanes)
+        self._lanes = Lanes(settings, topology)
         self._beacons = Beacons(settings, codec, self._outputs, self._lanes, topology.decisions)
         self._repairs = Repairs(settings, self._outputs)
         self._parts: dict[int, Part] = {}
+        #: Owned partitions in the order in which their chores come next.
+        self._rota: deque[int] = deque()
         self._commit_at = 0.0
         self._chores_at = 0.0
         self._assigned = False
@@ -92,6 +95,7 @@ class Processor:
             part = Part(number, taken.epoch, self._topology, taken.store, self._outputs)
             self._step.opened(part)
             self._parts[number] = part
+            self._rota.append(number)
             self._lanes.start(number)
         self._assigned = True
         metrics.OWNED_PARTITIONS.set(len(self._parts))
@@ -99,6 +103,7 @@ class Processor:
     def _give_up(self, number: int) -> None:
         part = self._parts.pop(number, None)
         if part is not None:
+            self._rota.remove(number)
             self._outputs.disown(number)
             self._beacons.forget(number)
             part.store.close()
@@ -131,10 +136,18 @@ class Processor:
             self._parts[number].stored()
 
     def _chores(self) -> None:
-        """One slice for each partition that has some; a backlog is gone on with at once."""
-        busy = {number for number, part in self._parts.items() if chores(part, self._step)}
-        self._settle(busy)
-        self._chores_at = 0.0 if busy else steady() + _CHORES_EVERY_S
+        """One slice of one partition, in turn; a backlog is gone on with at once.
+
+        Of one only: slices of all partitions together would keep an objection waiting.
+        """
+        for _ in range(len(self._rota)):
+            number = self._rota[0]
+            self._rota.rotate(-1)
+            if chores(self._parts[number], self._step):
+                self._settle({number})
+                self._chores_at = 0.0
+                return
+        self._chores_at = steady() + _CHORES_EVERY_S
 
     def _tick(self) -> None:
         for number, keys in self._repairs.look().items():

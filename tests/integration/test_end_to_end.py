@@ -186,6 +186,69 @@ def quarantined(world: World, wanted: Callable[[dict[str, Any]], bool]) -> bool:
     return True
 
 
+@pytest.mark.rule("ERASED")
+def test_an_erased_contact_is_gone_from_everywhere_and_stays_denied(
+    world: World, mobile: Contact
+) -> None:
+    """State, decisions, copy, table and application lose the number; its old consent comes back."""
+    world.client.send(consent(mobile, "sms"))
+    world.everywhere(mobile, "sms", allowed=True)
+    key = bytes.fromhex(world.crm.token(mobile))
+    world.client.send(event("erasure.requested", mobile))
+    world.everywhere(mobile, "sms", allowed=False)
+    with pytest.raises(KeyError):
+        world.crm.token(mobile)
+    assert world.dialer.rows_of(mobile) == 0
+    newest = {topic: newest_of(world, topic, key) for topic in ("noli.state", "noli.decisions")}
+    assert [topic for topic, value in newest.items() if mobile[1].encode() in value] == []
+    copy = [path for path in (world.stack.data / "replica").rglob("*.mdb") if path.is_file()]
+    assert [path for path in copy if mobile[1].encode() in path.read_bytes()] == []
+    assert copy
+    world.client.send(consent(mobile, "sms", "2024-01-01T00:00:00Z"))
+    world.client.send(consent(mobile, "mms"))  # once this shows, what came before it has too
+    world.everywhere(mobile, "mms", allowed=True)
+    assert world.held(mobile, "sms") == [False] * 3
+
+
+def newest_of(world: World, topic: str, key: bytes) -> bytes:
+    """What a topic holds of a contact in the end: the record that says it is erased."""
+    settings = world.settings()
+    contracts = codec(settings)
+    reader = Reader(settings, topic)
+
+    def erased(value: bytes) -> bool:
+        found = contracts.decode(value)[1]
+        return found["contact" if topic == "noli.decisions" else "value"] is None
+
+    try:
+        records = reader.until(
+            lambda found: any(one.key == key and one.value and erased(one.value) for one in found),
+            SECONDS,
+        )
+    finally:
+        reader.close()
+    return [one.value for one in records if one.key == key and one.value][-1]
+
+
+@pytest.mark.rule("PARTY")
+@pytest.mark.parametrize("objects_first", [True, False])
+def test_a_person_who_objects_is_obeyed_on_every_contact_of_theirs(
+    world: World, mobile: Contact, address: Contact, *, objects_first: bool
+) -> None:
+    """Linked before the objection or after it: both contacts end denied, whatever they allowed."""
+    person = f"crm:{uuid.uuid4().hex}"
+    links = [event("party.linked", contact, party=person) for contact in (mobile, address)]
+    objects = event("objection.raised", mobile, party=person, via="letter")
+    del objects["data"]["contact"]
+    world.client.send(consent(mobile, "sms"), consent(address, "email"))
+    world.everywhere(mobile, "sms", allowed=True)
+    world.everywhere(address, "email", allowed=True)
+    for said in (objects, *links) if objects_first else (*links, objects):
+        world.client.send(said)
+    world.everywhere(mobile, "sms", allowed=False)
+    world.everywhere(address, "email", allowed=False)
+
+
 def test_a_second_stack_beside_the_first_keeps_to_itself(world: World, mobile: Contact) -> None:
     """Another `--data` is another company; what it learned outlives down and up; all of it ends."""
     with application.running() as other:

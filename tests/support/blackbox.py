@@ -249,6 +249,11 @@ class Dialer:
         )  # fmt: skip
         return [row[0] for row in rows]
 
+    def rows_of(self, contact: Contact) -> int:
+        """How many rows name that contact."""
+        found = self._rows(f"SELECT count(*) FROM {self.table} WHERE contact = %s", contact[1])
+        return int(found[0][0])
+
     def allowances(self, contacts: Sequence[Contact], purposes: Sequence[str]) -> int:
         """How many rows of those contacts still allow something for these purposes."""
         rows = self._rows(

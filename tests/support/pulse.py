@@ -27,10 +27,12 @@ class Beat(NamedTuple):
 
 
 class Pulse:
-    """Decisions in the order a reader gets them."""
+    """Decisions in the order a reader gets them; those without `marker` are only counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, marker: bytes = b"") -> None:
         self.beats: list[Beat] = []
+        self.others = 0
+        self._marker = marker
         #: When an owner claimed a partition (steady seconds).
         self.claims: list[float] = []
 
@@ -46,15 +48,18 @@ class Pulse:
                 if record.key == CLAIM_KEY:
                     self.claims.append(time.monotonic())
                 elif record.key is not None and len(record.key) == _TOKEN and record.value:
+                    if self._marker not in record.value:
+                        self.others += 1
+                        continue
                     now = time.time_ns() // 1_000_000
                     self.beats.append(Beat(time.monotonic(), now, record.value))
         reading.close()
 
 
 @contextmanager
-def felt(settings: Settings) -> Iterator[Pulse]:
+def felt(settings: Settings, marker: bytes = b"") -> Iterator[Pulse]:
     """The pulse of noli.decisions while the block runs."""
-    pulse, stop = Pulse(), threading.Event()
+    pulse, stop = Pulse(marker), threading.Event()
     reading = Reading(settings, "noli.decisions")
     thread = threading.Thread(target=pulse.follow, args=(reading, stop), name="pulse")
     thread.start()

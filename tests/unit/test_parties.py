@@ -139,6 +139,18 @@ def test_a_repeat_emits_nothing_new() -> None:
     assert emitted(LINK, OBJECTION, LINK, OBJECTION) == emitted(LINK, OBJECTION)
 
 
+@pytest.mark.rule("PARTY")
+def test_an_objection_reaches_ten_thousand_contacts() -> None:
+    """Each once, on the objections' lane; a repeat of the objection emits nothing."""
+    count = 10_000
+    links = [
+        posted("noli.party.linked.v1", f"l{n}", 1, f"anna+{n}@example.it") for n in range(count)
+    ]
+    found = facts(*links, OBJECTION, OBJECTION)
+    assert len({fact.contact for fact in found}) == len(found) == count
+    assert all(fact.denies for fact in found)
+
+
 @pytest.mark.parametrize("order", [(LINK, b"junk"), (b"junk", LINK), (LINK, None)])
 def test_poison_denies_every_contact_of_the_party(order: tuple[bytes | None, ...]) -> None:
     """An unreadable record under a party's key suppresses whoever is, or will be, linked to it."""

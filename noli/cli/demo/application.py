@@ -118,6 +118,8 @@ class Application:
         self._held[told.token] = told
         if contact := change["contact"]:
             self._tokens[contact["kind"], contact["value"]] = told.token
+        else:  # erased (ERASED, GDPR 17): who it was is forgotten here too, the token goes on
+            self._tokens = {name: one for name, one in self._tokens.items() if one != told.token}
 
 
 def _allowances(verdicts: list[dict[str, Any]]) -> Iterator[tuple[Scope, int | None]]:
