@@ -10,6 +10,8 @@ from typing import Final
 #: What can only deny has a lane of its own, so that no backfill delays it; GRANTS is the other.
 OBJECTIONS: Final = "noli.objections"
 GRANTS: Final = "noli.grants"
+#: Loads: each record a chunk of intents of one partition's contacts.
+BULK: Final = "noli.bulk"
 #: Facts of a person rather than of one contact; keyed by the party's text.
 PARTIES: Final = "noli.parties"
 #: What concerns every contact: one copy on every partition.

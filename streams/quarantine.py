@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from schemas.codec import Codec
 
 
-def keep(record: Record, part: Part, codec: Codec, error: Exception) -> Fact:
+def keep(record: Record, part: Part, codec: Codec, error: Exception, what: str = "intent") -> Fact:
     """Append the record to noli.quarantine and alarm; the fact to fold in its place.
 
-    The record stands there before any offset behind it is committed.
+    The record stands there before any offset behind it is committed. `what` names it in the alarm.
     """
     reason = wire.unreadable_reason(error)
     kept = {
@@ -34,6 +34,6 @@ def keep(record: Record, part: Part, codec: Codec, error: Exception) -> Fact:
         "controller": None,
     }
     part.emit(QUARANTINE, record.key, codec.encode("noli.Quarantine", kept))
-    metrics.QUARANTINED.labels("unreadable_intent").inc()
-    get_logger().error("intent.quarantined", place=record.place, reason=reason)
+    metrics.QUARANTINED.labels(f"unreadable_{what}").inc()
+    get_logger().error(f"{what}.quarantined", place=record.place, reason=reason)
     return wire.unreadable_fact(record.place, record.at, error)

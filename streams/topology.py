@@ -7,12 +7,13 @@ from typing import Final
 from noli.runtime.part import Topology
 from schemas import names
 
-#: Intents in, verdicts out. Objections lead: a backlog of grants never stands before one.
+#: Intents in, verdicts out. Objections lead: no backlog of grants or of a load stands before one.
 SUPPRESS: Final = Topology(
     group="noli.suppress",
-    lanes=(names.OBJECTIONS, names.CONTROL, names.GRANTS),
+    lanes=(names.OBJECTIONS, names.CONTROL, names.GRANTS, names.BULK),
     state=names.STATE,
     decisions=names.DECISIONS,
+    chunked=frozenset({names.BULK}),
 )
 
 #: Facts of a person in, one fact per linked contact out, to the lanes of suppress.

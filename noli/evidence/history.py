@@ -9,14 +9,15 @@ from typing import Final
 from noli import wire
 from noli.domain.facts import Fact, Quarantined, SourceRevoked
 from noli.evidence import scan
-from noli.evidence.partition import partition_of
+from noli.runtime import chunks
 from noli.runtime.part import Record
+from noli.runtime.partition import partition_of
 from noli.runtime.settings import Settings
 from schemas.codec import Codec
-from schemas.names import CONTROL, GRANTS, OBJECTIONS
+from schemas.names import BULK, CONTROL, GRANTS, OBJECTIONS
 
-#: Where facts of a contact stand, by its token.
-LANES: Final = (OBJECTIONS, GRANTS)
+#: Where facts of a contact stand, by its token, alone or in chunks.
+LANES: Final = (OBJECTIONS, GRANTS, BULK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Entry:
 class History:
     """`entries` in the order in which they counted, each fact once; `revoked`: of all sources.
 
-    `unread` are the places of control records that could not be read.
+    `unread` are the places of control records and chunks that could not be read.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -62,7 +63,7 @@ def collect(records: Iterable[Record], codec: Codec, key: bytes) -> History:
     """The history in records of a partition, read in any order of the topics."""
     entries: dict[bytes, Entry] = {}
     revoked: dict[bytes, Entry] = {}
-    unread = []
+    unread: list[str] = []
     for record in records:
         if record.topic == CONTROL:
             entry = _revocation(record, codec)
@@ -70,6 +71,10 @@ def collect(records: Iterable[Record], codec: Codec, key: bytes) -> History:
                 unread.append(record.place)
             else:
                 _keep_earliest(revoked, entry)
+        elif record.topic == BULK:
+            for item in _chunk(record, codec, unread):
+                if item.key == key:
+                    _keep_earliest(entries, _entry(item, codec))
         elif record.key == key:
             _keep_earliest(entries, _entry(record, codec))
     return History(_ordered(entries), _ordered(revoked), tuple(unread))
@@ -83,6 +88,15 @@ def _entry(record: Record, codec: Codec) -> Entry:
         fact = wire.unreadable_fact(record.place, record.at, error)
     known = fact.accepted if fact.party is None else max(fact.accepted, record.at)
     return Entry(fact, record.place, known)
+
+
+def _chunk(record: Record, codec: Codec, unread: list[str]) -> list[Record]:
+    """The intents of a load; none of a chunk that cannot be read: it denied nobody."""
+    try:
+        return chunks.unpacked(record, codec)
+    except wire.UNREADABLE:
+        unread.append(record.place)
+        return []
 
 
 def _revocation(record: Record, codec: Codec) -> Entry | None:

@@ -3,7 +3,8 @@
 Once a second the ends of the lead lane are asked of the broker at a moment T. When everything
 below such an end is processed and delivered, a beacon `as_of` T is appended: every objection the
 log took before T stands before it. A worker that lags, or is cut off, sends none, and readers'
-leases run out.
+leases run out. Of the other lanes `as_of` says nothing: what was loaded in bulk is in force once
+its chunks are committed, which the loader waits for.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Beacons:
         self._asked: dict[TopicPartition, Future[Any]] = {}
         #: Per partition: beacons that wait for the position to reach their end, oldest first.
         self._waiting: dict[int, tuple[int, int]] = {}
-        #: Records not yet processed over all lanes, at the last answer; None before the first.
+        #: Records not yet processed over the lanes that somebody waits at, at the last answer; None
+        #: before the first. Chunked lanes apart: a load of a day leaves the worker ready.
         self.lag: int | None = None
 
     def tick(self, epochs: Mapping[int, int]) -> None:
@@ -91,7 +93,8 @@ class Beacons:
                 end = future.result().offset
                 behind = max(0, end - self._lanes.position.get((place.topic, place.partition), 0))
                 metrics.INPUT_LAG.labels(place.topic, place.partition).set(behind)
-                lag += behind
+                if place.topic not in self._lanes.chunked:
+                    lag += behind
                 if place.topic == lead:
                     # A beacon still waiting keeps its place: a steady stream must not starve it.
                     self._waiting.setdefault(place.partition, (end, self._asked_at))

@@ -3,11 +3,13 @@
 The member of the group subscribes to the first lane only. Every other lane is fetched by an
 assigned consumer without a group that follows the same partition numbers, and its offsets are
 committed through the member, so each commit is fenced by the group's generation. The lead lane is
-always asked first: a backlog behind it never delays it.
+always asked first: a backlog behind it never delays it. The others take turns, so that none of them
+starves another.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import (
@@ -24,16 +26,19 @@ from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from confluent_kafka import Message
 
+    from noli.runtime.part import Topology
     from noli.runtime.settings import Settings
 
 #: Records of the lead lane taken at once, and of each following lane: the latter bounds how long an
 #: objection that arrives meanwhile waits (300 records at ~0.1 ms).
 _LEAD_BATCH: Final = 500
 _FOLLOW_BATCH: Final = 300
+#: Records of a chunked lane: one holds about a hundred intents.
+_CHUNK_BATCH: Final = 1
+#: Kilobytes of a chunked lane fetched ahead. Its backlog may be millions; the worker wants little.
+_CHUNKS_AHEAD_KB: Final = 4 * 1024
 #: How long one call waits on the lead lane when nothing is there, in seconds: the followers' delay.
 _IDLE_WAIT_S: Final = 0.005
 
@@ -61,8 +66,10 @@ class LanesError(Exception):
 class Lanes:
     """`topics[0]` leads. Partitions gained and lost are collected for the loop to act on."""
 
-    def __init__(self, settings: Settings, group: str, topics: Sequence[str]) -> None:
-        self.topics = tuple(topics)
+    def __init__(self, settings: Settings, topology: Topology) -> None:
+        self.topics = topology.lanes
+        #: Lanes of loads: nobody waits for what stands there.
+        self.chunked = topology.chunked
         self.gained: set[int] = set()
         self.lost: set[int] = set()
         self.owned: set[int] = set()
@@ -75,16 +82,18 @@ class Lanes:
         self._lead = Consumer(
             consumer_config(
                 settings,
-                group,
+                topology.group,
                 group_instance_id=settings.instance,
                 max_poll_interval_ms=_MAX_POLL_MS,
             )
             | {"on_commit": self._on_commit}
         )
         self._followers = {
-            topic: Consumer(consumer_config(settings, None, fetch_message_max_bytes=256 * 1024))
+            topic: Consumer(consumer_config(settings, None, **self._fetch(topic)))
             for topic in self.topics[1:]
         }
+        #: Followers in the order in which they are asked: whoever had its turn goes last.
+        self._turns = deque(self._followers)
 
     def join(self) -> None:
         """Become the member of the group that `settings.instance` names, in place of any other."""
@@ -101,9 +110,12 @@ class Lanes:
         first = self._lead.poll(self._wait_s)
         if first is not None:
             return self._usable([first, *self._lead.consume(_LEAD_BATCH, 0)], lead)
-        for topic, follower in self._followers.items():
-            found = self._usable(follower.consume(_FOLLOW_BATCH, 0), topic)
+        for topic in tuple(self._turns):
+            size = _CHUNK_BATCH if topic in self.chunked else _FOLLOW_BATCH
+            found = self._usable(self._followers[topic].consume(size, 0), topic)
             if found:
+                self._turns.remove(topic)
+                self._turns.append(topic)
                 self._wait_s = 0.0  # there may be more: only look at the lead, do not wait for it
                 return found
         self._wait_s = _IDLE_WAIT_S
@@ -155,6 +167,13 @@ class Lanes:
         self._lead.close()  # its last revocation still takes partitions from the followers
         for follower in self._followers.values():
             follower.close()
+
+    def _fetch(self, topic: str) -> dict[str, int]:
+        """How much of a following lane is fetched."""
+        found = {"fetch_message_max_bytes": 256 * 1024}
+        if topic in self.chunked:
+            found["queued_max_messages_kbytes"] = _CHUNKS_AHEAD_KB
+        return found
 
     def _find_starts(self, partitions: list[TopicPartition]) -> None:
         """Committed offsets of every lane; what was never committed starts at the beginning."""

@@ -20,7 +20,7 @@ _MS_PER_S: Final = 1000
 
 
 class Record(NamedTuple):
-    """One input record. `at` is the log's timestamp, ms."""
+    """One input record. `at` is the log's timestamp, ms; `item` its number in a chunk."""
 
     topic: str
     partition: int
@@ -28,11 +28,13 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     at: int
+    item: int | None = None
 
     @property
     def place(self) -> str:
-        """Where it stands: `topic:partition:offset`."""
-        return f"{self.topic}:{self.partition}:{self.offset}"
+        """Where it stands: `topic:partition:offset`, in a chunk `topic:partition:offset:item`."""
+        place = f"{self.topic}:{self.partition}:{self.offset}"
+        return place if self.item is None else f"{place}:{self.item}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,14 @@ class Topology:
     """Topics of a processor; `lanes[0]` is served first. All are co-partitioned.
 
     `decisions` empty: the processor publishes no verdicts, only facts for other processors.
+    `chunked`: the lanes whose records are chunks of many intents, loads that nobody waits for.
     """
 
     group: str
     lanes: tuple[str, ...]
     state: str
     decisions: str = ""
+    chunked: frozenset[str] = frozenset()
 
     @property
     def claimed(self) -> tuple[str, ...]:

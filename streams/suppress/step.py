@@ -13,9 +13,10 @@ from noli import wire
 from noli.domain import token
 from noli.domain.fold import EMPTY, fold
 from noli.domain.verdict import verdicts
+from noli.runtime import chunks
 from noli.runtime.clock import now_ms, now_us
 from schemas.codec import UnreadableError
-from schemas.names import CONTROL
+from schemas.names import BULK, CONTROL
 from streams import quarantine
 from streams.suppress.sources import Sources, labels_of
 from streams.topology import SUPPRESS
@@ -49,6 +50,8 @@ class Suppress:
         """Fold one intent into its contact's state; publish what changed."""
         if record.topic == CONTROL:
             self._control(record, part)
+        elif record.topic == BULK:
+            self._chunk(record, part)
         else:
             self._contact(record, part)
 
@@ -75,6 +78,16 @@ class Suppress:
             part.shared = self._sources.revoke(fact, part, cast("Policy", part.shared))
         except wire.UNREADABLE as error:
             quarantine.keep(record, part, self._codec, error)
+
+    def _chunk(self, record: Record, part: Part) -> None:
+        """Each intent of a load as if it had come alone. What names no contact denies nobody."""
+        try:
+            found = chunks.unpacked(record, self._codec)
+        except wire.UNREADABLE as error:
+            quarantine.keep(record, part, self._codec, error, "chunk")
+            return
+        for item in found:
+            self._contact(item, part)
 
     def _contact(self, record: Record, part: Part) -> None:
         try:

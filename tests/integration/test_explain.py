@@ -18,9 +18,9 @@ from noli.domain import facts, times
 from noli.domain.contact import normalise
 from noli.domain.facts import Fact
 from noli.domain.token import Pepper, token
-from noli.evidence.partition import partition_of
 from noli.runtime import registry, subjects
 from noli.runtime.kafka import producer_config
+from noli.runtime.partition import partition_of
 from tests.support.law import consent, fact, on
 from tests.support.stack import Stack
 

@@ -19,8 +19,8 @@ from noli.domain.facts import Fact
 from noli.domain.wording import Language
 from noli.evidence.explanation import Explanation, Question, explain
 from noli.evidence.history import LANES, Entry, History, collect
-from noli.evidence.partition import murmur2
 from noli.runtime.part import Record
+from noli.runtime.partition import murmur2
 from schemas.codec import RECORDS, Codec
 from schemas.names import CONTROL
 from tests.support.law import ACME, PARTY, PHONE, consent, fact, objection, on
