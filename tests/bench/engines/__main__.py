@@ -24,6 +24,9 @@ from tests.bench.engines.running import Bench, Engine, Result
 _OUTPUT = {"message.timestamp.type": "LogAppendTime"}
 #: Above every preloaded contact's number.
 _NEW_CONTACTS = 5_000_000
+
+#: Decisions by contact, in order.
+Decided = Mapping[bytes, list[str]]
 _STATE = {"cleanup.policy": "compact"}
 
 
@@ -77,7 +80,7 @@ def measured(settings: Settings, folder: Path, arguments: argparse.Namespace) ->
     }
     bench = Bench(settings, folder)
     asked = Asked(keys, itertools.count(_NEW_CONTACTS), quick=arguments.quick)
-    rounds, decided = [], dict[str, Mapping[bytes, str]]()
+    rounds, decided = [], dict[str, Decided]()
     for number in range(arguments.rounds):
         results = []
         for engine in engines.all_engines(codec, ids, f"bench-{number}", arguments.events):
@@ -94,7 +97,7 @@ def run(
     engine: Engine,
     codec: Codec,
     asked: Asked,
-) -> tuple[Result, Mapping[bytes, str]]:
+) -> tuple[Result, Decided]:
     """All measurements of one engine, and what it decided about the compared contacts."""
     say(engine.name)
     create(bench.settings, engine.output, **_OUTPUT)
@@ -122,15 +125,22 @@ def paced(engine: Engine, codec: Codec, asked: Asked) -> Iterator[load.Record]:
             yield secrets.token_bytes(KEY_SIZE), load.raw_value()
 
 
-def agreement(decided: Mapping[str, Mapping[bytes, str]]) -> dict[str, int]:
-    """How many decisions of each peer equal ours. Raises where one does not."""
+def agreement(decided: Mapping[str, Decided]) -> dict[str, int]:
+    """How many decisions of each peer equal ours. Raises where one does not.
+
+    A peer that is measured on fewer events has come less far, in one partition more than in
+    another: what it decided of a contact must be how our decisions of that contact begin.
+    """
     ours = decided.get(engines.OURS, {})
-    found = {name: each for name, each in decided.items() if each and name != engines.OURS}
-    for name, each in found.items():
-        if ours and each != ours:
-            differing = sum(each.get(key) != said for key, said in ours.items())
-            raise RuntimeError(f"{name}: {differing} decisions differ from ours")
-    return {name: len(each) for name, each in found.items() if ours}
+    agreed: dict[str, int] = {}
+    for name, each in decided.items():
+        if not ours or not each or name == engines.OURS:
+            continue
+        differing = sum(ours[key][: len(said)] != said for key, said in each.items())
+        if differing:
+            raise RuntimeError(f"{name}: the decisions of {differing} contacts differ from ours")
+        agreed[name] = sum(map(len, each.values()))
+    return agreed
 
 
 def create(settings: Settings, topic: str, **configs: str) -> None:

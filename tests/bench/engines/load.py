@@ -18,8 +18,7 @@ from noli.runtime.kafka import producer_config
 from noli.runtime.settings import Settings
 from schemas.codec import Codec
 
-#: Contacts whose two events stand first, so that every engine, however slow, has read them and
-#: all can be compared on them.
+#: Contacts of a block; what was decided of those of the first is compared.
 COMPARED: Final = 4_000
 #: Raw records: a time and as many bytes as an intent has.
 STAMP: Final = struct.Struct(">q")

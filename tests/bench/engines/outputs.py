@@ -75,13 +75,13 @@ def rate(messages: list[Message], count: int) -> float:
     return (len(times) - start) / ((times[-1] - times[start]) / 1_000)
 
 
-def decisions(codec: Codec, messages: list[Message], keys: set[bytes]) -> dict[bytes, str]:
-    """The last decision of each of `keys`, without what differs by engine."""
-    found: dict[bytes, str] = {}
+def decisions(codec: Codec, messages: list[Message], keys: set[bytes]) -> dict[bytes, list[str]]:
+    """The decisions of each of `keys`, in order, without what differs by engine."""
+    found: dict[bytes, list[str]] = {}
     for message in messages:
         key = message.key()
         if key in keys:
             value: dict[str, Any] = codec.decode(message.value())[1]
             said = {name: each for name, each in value.items() if name not in _OWN}
-            found[key] = json.dumps(said, sort_keys=True, default=str)
+            found.setdefault(key, []).append(json.dumps(said, sort_keys=True, default=str))
     return found

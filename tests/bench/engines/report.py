@@ -30,7 +30,8 @@ def page(rounds: list[list[Result]], agree: Mapping[str, int]) -> str:
             table("The real fold", rows, engines.FOLD),
             ratios(rows),
             "",
-            f"Decisions of the first {COMPARED:,} contacts, compared field by field with ours: "
+            f"Decisions of the first {COMPARED:,} contacts, as far as each engine came, compared "
+            "field by field with ours: "
             + "; ".join(f"{name}: {count:,} equal" for name, count in agree.items())
             + ".",
             "",
