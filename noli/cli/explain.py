@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,22 +11,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from noli.cli import pepper, target
+from noli.cli import pepper, said, target
 from noli.cli.explaining import document, screen
 from noli.cli.problem import ProblemError
-from noli.cli.stack import endpoints
 from noli.domain import contact as contacts
-from noli.domain import reading, times
 from noli.domain.channel import Channel, Kind, Purpose
 from noli.domain.contact import Contact
-from noli.domain.envelope import controller as checked_controller
 from noli.domain.token import token
 from noli.domain.wording import Language
 from noli.evidence import history, scan
 from noli.evidence.explanation import Question, explain
 from noli.runtime import registry
 from noli.runtime.clock import now_ms
-from noli.runtime.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -56,9 +51,9 @@ def main(
     With --at, as it was known at that moment. Exit code 0 whatever the verdict.
     """
     question = Question(
-        _controller(controller),
+        said.controller(controller),
         _contact(contact, kind),
-        _moment(at),
+        now_ms() if at is None else said.moment(at, "--at"),
         channel,
         purpose,
         brand,
@@ -69,13 +64,6 @@ def main(
         typer.echo(orjson.dumps(document.document(found, lang), option=orjson.OPT_INDENT_2))
     else:
         screen.show(found, lang, Console())
-
-
-def _controller(said: str) -> str:
-    try:
-        return checked_controller({"controller": said})
-    except reading.Refused as error:
-        raise ProblemError("--controller cannot be read", error.remedy) from None
 
 
 def _contact(said: str, kind: Kind | None) -> Contact:
@@ -93,20 +81,9 @@ def guess(said: str) -> Kind:
     return Kind.PHONE if _NUMBER.fullmatch(said) else Kind.POSTAL
 
 
-def _moment(said: str | None) -> int:
-    if said is None:
-        return now_ms()
-    try:
-        return times.parse(said)
-    except (ValueError, OverflowError):
-        raise ProblemError(
-            "--at is not a moment", "give it with its offset, e.g. 2026-01-31T10:00:00+01:00"
-        ) from None
-
-
 def _history(question: Question, data: Path) -> history.History:
     """The contact's facts, with a bar while the log is read."""
-    settings = _settings(data)
+    settings = target.running(data, "explain")
     key = token(pepper.found(data, settings), question.controller, question.contact)
     try:
         codec = registry.codec(settings)
@@ -119,21 +96,6 @@ def _history(question: Question, data: Path) -> history.History:
         raise ProblemError(str(error), "start the stack: `noli up`, or name another") from error
     except scan.LogUnavailable as error:
         raise ProblemError(str(error), "start the stack: `noli up`, or name another") from error
-
-
-def _settings(data: Path) -> Settings:
-    local = endpoints.read(data)
-    if local is None and "NOLI_KAFKA" not in os.environ:
-        raise ProblemError(
-            f"no stack runs in {data}",
-            "start one with `noli up`, name its directory with --data, or set NOLI_KAFKA,"
-            " NOLI_REGISTRY and NOLI_PEPPER",
-        )
-    settings = target.settings(data)
-    if local is not None:
-        # Schema ids are the stack's own: kept beside it, not with those of another.
-        return settings.model_copy(update={"data": data / "explain"})
-    return settings
 
 
 def _bar() -> Progress:

@@ -46,6 +46,8 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "mint": Row("noli.cli.mint", "Mint pepper and API key for docker compose.", _OPERATE),
     "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
     "send": Row("noli.cli.send", "Post the events of a file, NDJSON or CSV.", _OPERATE),
+    "register": Row("noli.cli.register", "The register of objections: ask, load.", _OPERATE),
+    "scrub": Row("noli.cli.scrub", "A list through the gate: verdicts, certificate.", _OPERATE),
     "keys": Row("noli.cli.keys", "Add, list and revoke API keys.", _OPERATE),
     "unsubscribe-link": Row("noli.cli.link", "Print an unsubscribe link (RFC 8058).", _OPERATE),
     "explain": Row("noli.cli.explain", "Explain a contact, now or then, by its facts.", _OPERATE),

@@ -36,3 +36,22 @@ def settings(data: Path) -> Settings:
         name: value for name, value in found.items() if f"NOLI_{name.upper()}" not in os.environ
     }
     return loaded.model_copy(update=chosen)
+
+
+def running(data: Path, corner: str) -> Settings:
+    """Settings of the stack that runs in `data`, or that the environment names.
+
+    `corner`: the command's own directory there. Raises `ProblemError` where neither is.
+    """
+    local = endpoints.read(data)
+    if local is None and "NOLI_KAFKA" not in os.environ:
+        raise ProblemError(
+            f"no stack runs in {data}",
+            "start one with `noli up`, name its directory with --data, or set NOLI_KAFKA,"
+            " NOLI_REGISTRY and NOLI_PEPPER",
+        )
+    found = settings(data)
+    if local is not None:
+        # Schema ids are the stack's own: kept beside it, not with those of another.
+        return found.model_copy(update={"data": data / corner})
+    return found

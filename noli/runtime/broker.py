@@ -187,12 +187,27 @@ def lags(client: AdminClient, ends_of: Mapping[str, Mapping[int, int]]) -> list[
     listed = _result(client.list_consumer_groups(request_timeout=_TIMEOUT_S))
     found: list[Lag] = []
     for group in sorted(entry.group_id for entry in listed.valid):
-        request = [ConsumerGroupTopicPartitions(group)]
-        (future,) = client.list_consumer_group_offsets(request, request_timeout=_TIMEOUT_S).values()
         behind: dict[str, int] = {}
-        for place in _result(future).topic_partitions:
+        for place in _group_places(client, group):
             if place.offset >= 0 and place.topic in ends_of:
                 left = ends_of[place.topic].get(place.partition, place.offset) - place.offset
                 behind[place.topic] = behind.get(place.topic, 0) + max(left, 0)
         found += [Lag(group, topic, left) for topic, left in sorted(behind.items())]
     return found
+
+
+def committed(client: AdminClient, group: str, topic: str) -> dict[int, int]:
+    """Offset each partition of a topic is done up to; one never committed is left out."""
+    return {
+        place.partition: place.offset
+        for place in _group_places(client, group)
+        if place.topic == topic and place.offset >= 0
+    }
+
+
+def _group_places(client: AdminClient, group: str) -> list[TopicPartition]:
+    """Every committed place of a group. Raises `BrokerUnavailable`."""
+    request = [ConsumerGroupTopicPartitions(group)]
+    (future,) = client.list_consumer_group_offsets(request, request_timeout=_TIMEOUT_S).values()
+    places: list[TopicPartition] = _result(future).topic_partitions
+    return places

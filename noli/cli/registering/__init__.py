@@ -1,0 +1,1 @@
+"""What `noli register` is made of."""

@@ -1,0 +1,25 @@
+"""Options that several commands take, read once."""
+
+from __future__ import annotations
+
+from noli.cli.problem import ProblemError
+from noli.domain import reading, times
+from noli.domain.envelope import controller as checked
+
+
+def controller(said: str) -> str:
+    """The controller of --controller. Raises `ProblemError`."""
+    try:
+        return checked({"controller": said})
+    except reading.Refused as error:
+        raise ProblemError("--controller cannot be read", error.remedy) from None
+
+
+def moment(said: str, option: str) -> int:
+    """Milliseconds of a moment. Raises `ProblemError` naming the option."""
+    try:
+        return times.parse(said)
+    except (ValueError, OverflowError):
+        raise ProblemError(
+            f"{option} is not a moment", "give it with its offset, e.g. 2026-01-31T10:00:00+01:00"
+        ) from None
