@@ -22,12 +22,17 @@ from connectors.sources.rpo.dialect import Column, Dialect, DialectError, Regist
 from noli.domain.contact import Contact, Unreadable, normalise
 
 ITALY: Final = "+39"
-#: A landline with its zero, or a mobile: what the telephone list holds.
-_NATIONAL: Final = re.compile(r"[03]\d{4,11}", re.ASCII)
-_E164: Final = re.compile(r"\+39[03]\d{4,11}", re.ASCII)
+#: A landline with its zero, or a mobile: what the telephone list holds. No longer ones: twelve
+#: digits that begin with 39 are a number whose country code was left in.
+_NATIONAL: Final = re.compile(r"3\d{8,9}|0\d{4,10}", re.ASCII)
 _MS: Final = 1000
 #: The last instant of a day: a listing without an hour voids what was given that day.
 _DAY_END: Final = time(23, 59, 59, 999_000)
+
+
+def on_the_list(value: str) -> bool:
+    """Whether the telephone list can hold a number, in E.164."""
+    return value.startswith(ITALY) and _NATIONAL.fullmatch(value, len(ITALY)) is not None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -124,7 +129,7 @@ class Answer:
         given = text
         if self._register == Register.PHONE:
             national = self._dialect.number_form == "national"
-            if not (_NATIONAL if national else _E164).fullmatch(text):
+            if not on_the_list(ITALY + text if national else text):
                 example = "3331234567 or 0612345678" if national else "+393331234567"
                 raise _Refused(f"the number is not written as {example}")
             given = ITALY + text if national else text

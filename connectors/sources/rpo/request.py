@@ -11,14 +11,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Final
 
-from connectors.sources.rpo.answer import ITALY
+from connectors.sources.rpo.answer import ITALY, on_the_list
 from connectors.sources.rpo.dialect import Dialect, Register
 from noli.domain.policy import Policy
 from noli.domain.state import Basis, Flag, Latest, State
 
 _ENDING: Final = {"lf": "\n", "crlf": "\r\n"}
-#: First digits of what the telephone list holds: landlines and mobiles.
-_ON_THE_LIST: Final = (f"{ITALY}0", f"{ITALY}3")
 _CHECKS: Final = {
     Register.PHONE: {Latest.PHONE_LISTED, Latest.PHONE_DELISTED, Latest.PHONE_VERIFIED},
     Register.POST: {Latest.POST_LISTED, Latest.POST_DELISTED, Latest.POST_VERIFIED},
@@ -36,7 +34,7 @@ def lapse(state: State, register: Register, policy: Policy) -> int | None:
     grants = [grant for grant in state.grants if not grant.flags & Flag.VOID]
     if contact is None or contact.kind != register.kind or not grants:
         return None
-    if register == Register.PHONE and not contact.value.startswith(_ON_THE_LIST):
+    if register == Register.PHONE and not on_the_list(contact.value):
         return None
     checks = [mark.at for mark in state.marks if mark.what in _CHECKS[register]]
     consents = [grant.time for grant in grants if grant.basis == Basis.CONSENT]
