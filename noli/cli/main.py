@@ -46,6 +46,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "mint": Row("noli.cli.mint", "Mint pepper and API key for docker compose.", _OPERATE),
     "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
     "send": Row("noli.cli.send", "Post the events of a file, NDJSON or CSV.", _OPERATE),
+    "load": Row("noli.cli.load", "Load a file of consents, behind objections.", _OPERATE),
     "register": Row("noli.cli.register", "The register of objections: ask, load.", _OPERATE),
     "scrub": Row("noli.cli.scrub", "A list through the gate: verdicts, certificate.", _OPERATE),
     "keys": Row("noli.cli.keys", "Add, list and revoke API keys.", _OPERATE),

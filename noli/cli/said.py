@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from noli.cli.problem import ProblemError
 from noli.domain import reading, times
 from noli.domain.envelope import controller as checked
@@ -23,3 +25,11 @@ def moment(said: str, option: str) -> int:
         raise ProblemError(
             f"{option} is not a moment", "give it with its offset, e.g. 2026-01-31T10:00:00+01:00"
         ) from None
+
+
+def zone(said: str) -> ZoneInfo:
+    """The zone of --zone. Raises `ProblemError`."""
+    try:
+        return ZoneInfo(said)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ProblemError(f"--zone {said} is not known", "e.g. Europe/Rome, UTC") from error

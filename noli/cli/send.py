@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx2
 import typer
@@ -14,8 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from noli.cli import target
-from noli.cli.problem import ProblemError
+from noli.cli import said, target
 from noli.cli.sending import ndjson, where
 from noli.cli.sending.line import Defaults, Line, file_digest
 from noli.cli.sending.post import Poster
@@ -61,7 +59,7 @@ def send(
     """
     url, secret = where.intake(data, intake, key)
     name = type_ if type_ is None or type_.startswith("noli.") else f"noli.{type_}.v1"
-    defaults = Defaults(controller, source, name, _zone(zone), file_digest(file))
+    defaults = Defaults(controller, source, name, said.zone(zone), file_digest(file))
     screen = Console(stderr=True)
     lines, kept = _opened(file, defaults, rejects, screen)
     with _client(url, secret) as client, _bar(screen) as bar:
@@ -119,21 +117,14 @@ def _report(screen: Console, line: Line, why: str) -> None:
 
 
 def _summary(screen: Console, tally: Tally, kept: Rejects) -> None:
-    said = [f"{tally.accepted:,} events accepted"]
+    parts = [f"{tally.accepted:,} events accepted"]
     if tally.refused:
-        said.append(f"{tally.refused:,} refused")
+        parts.append(f"{tally.refused:,} refused")
     if tally.held:
-        said.append(f"{tally.held:,} kept for a human")
-    screen.print(", ".join(said), style="green" if tally.clean else "bold red")
+        parts.append(f"{tally.held:,} kept for a human")
+    screen.print(", ".join(parts), style="green" if tally.clean else "bold red")
     if kept.count:
         screen.print(f"to mend and send again: {escape(str(kept.path))}")
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ProblemError(f"--zone {name} is not known", "e.g. Europe/Rome, UTC") from error
 
 
 def _line_count(path: Path) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,10 @@ class Running:
             self._processor.run(self._stop)
         except Exception as error:  # noqa: BLE001 - handed to the test
             self.error = error
+
+    def ready(self) -> bool:
+        """What /readyz would say."""
+        return self._processor.ready()[0]
 
     def stop(self) -> None:
         """Stop and wait for the end."""
@@ -258,6 +263,50 @@ def test_a_backlog_behind_does_not_delay_the_lead_lane(lab: Lab) -> None:
         decisions.until(reached(backlog + 1))
     turns = [record.topic for record in step.seen]
     assert turns.index(lab.topology.lanes[0]) < backlog
+
+
+@pytest.fixture
+def loaded(lab: Lab) -> Lab:
+    """The same with a third lane, of chunks."""
+    bulk = lab.stack.topic("bulk")
+    lanes = (*lab.topology.lanes, bulk)
+    return replace(lab, topology=replace(lab.topology, lanes=lanes, chunked=frozenset({bulk})))
+
+
+def test_a_load_and_other_grants_take_turns_behind_the_lead_lane(loaded: Lab) -> None:
+    """One chunk, a batch of grants, a chunk; a lead record comes before either goes on."""
+    lead, grants, bulk = loaded.topology.lanes
+    loaded.feed(1, 2_000)
+    loaded.feed(2, 40)
+    step = Gated()
+    decisions = loaded.reader(loaded.topology.decisions)
+    with loaded.worker(step):
+        assert step.halted.wait(30)
+        loaded.feed(0, 1)
+        step.go_on.set()
+        decisions.until(reached(2_041))
+    turns = [record.topic for record in step.seen]
+    assert turns.index(lead) < 1_000
+    # Neither waits for the other to end, and a chunk's turn is one record.
+    assert turns.index(bulk) < 1_000
+    assert turns.index(grants) < 100
+    sizes = [len(list(group)) for topic, group in groupby(turns) if topic == bulk]
+    assert sizes[:3] == [1, 1, 1]
+
+
+def test_beacons_go_on_and_the_worker_is_ready_behind_a_load(loaded: Lab) -> None:
+    """`as_of` speaks of objections: a load of whatever length does not age it."""
+    loaded.feed(2, 11_000)
+    step = Gated()
+    decisions = loaded.reader(loaded.topology.decisions)
+    with loaded.worker(step) as running:
+        assert step.halted.wait(30)
+        step.go_on.set()
+        records = decisions.until(lambda found: len(keyed(found, BEACON_KEY)) >= 2)
+        assert len(step.seen) < 11_000, "the load was over before the second beacon"
+        assert running.ready()
+    as_of = [CODEC.decode(record.value)[1]["as_of"] for record in keyed(records, BEACON_KEY)]
+    assert as_of == sorted(as_of)
 
 
 def test_a_beacon_stands_behind_what_was_accepted_before_it(lab: Lab) -> None:

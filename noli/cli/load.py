@@ -1,0 +1,122 @@
+"""`noli load FILE`: consents and other grants of a file, behind objections, in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from noli.cli import bulk, said, target
+from noli.cli.problem import ProblemError
+from noli.cli.sending import ndjson
+from noli.cli.sending.line import Defaults, Line, file_digest
+from noli.cli.sending.rejects import Rejects
+from noli.cli.sending.sheet import Sheet
+from noli.domain import events
+from noli.domain.events import Quarantine, Refused
+from noli.domain.facts import Fact
+from noli.loading.loader import Row, Unsuited, suited
+from noli.runtime.clock import now_ms
+
+app = typer.Typer(add_completion=False)
+
+_REJECTED: Final = 2
+_TOLD: Final = 20
+_SHEETS: Final = {".csv", ".tsv"}
+
+#: The lines of the file, read anew at each call.
+Lines = Callable[[], Iterator[Line]]
+
+
+@app.command()
+def load(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
+    *,
+    controller: Annotated[str | None, typer.Option(help="Where a line names none.")] = None,
+    source: Annotated[str, typer.Option(help="Where a line names none; a URI.")] = "/load",
+    type_: Annotated[
+        str | None, typer.Option("--type", help="Where a line names none: consent.given, …")
+    ] = None,
+    zone: Annotated[str, typer.Option(help="Of times without an offset.")] = "Europe/Rome",
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where refused lines go.  [default: beside FILE]")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until every verdict is decided.")] = True,
+    data: target.DataOption = target.DEFAULT_DATA,
+) -> None:
+    """Load the consents and other grants of FILE, in the forms `noli send` takes, by the bulk lane.
+
+    For thousands of lines and more: they never delay an objection. Objections themselves are
+    refused here, for they must not wait: `noli send` takes them. The whole file is read before
+    anything is sent. Exit code 0 when every line was taken, 2 when some were refused. Interrupted?
+    Run it again.
+    """
+    desk = bulk.opened(data)
+    name = type_ if type_ is None or type_.startswith("noli.") else f"noli.{type_}.v1"
+    defaults = Defaults(controller, source, name, said.zone(zone), file_digest(file))
+    lines, kept = _opened(file, defaults, rejects)
+    good, last = _surveyed(lines, kept, desk.screen)
+    if not good:
+        raise ProblemError(f"{file.name}: not one line can be loaded", "see the causes above")
+    job = desk.journal(defaults.digest, controller, source, name, zone)
+    if job.finished:
+        desk.screen.print("loaded before: nothing to send")
+    else:
+        bulk.deliver(desk, job, _rows(lines, job.lines), last)
+    desk.screen.print(
+        f"{good:,} lines loaded" + (f", {kept.count:,} refused" if kept.count else ""),
+        style="bold red" if kept.count else "green",
+    )
+    if kept.count:
+        desk.screen.print(f"to mend and load again: {escape(str(kept.path))}")
+    if wait:
+        bulk.wait(desk, job)
+    raise typer.Exit(_REJECTED if kept.count else 0)
+
+
+def _opened(file: Path, defaults: Defaults, rejects: Path | None) -> tuple[Lines, Rejects]:
+    place = rejects or file.with_name(f"{file.stem}.rejects{file.suffix}")
+    if file.suffix.lower() not in _SHEETS:
+        return lambda: ndjson.lines(file, defaults), Rejects(place)
+    sheet = Sheet(file)
+    return lambda: sheet.lines(defaults), Rejects(place, sheet.header, sheet.delimiter)
+
+
+def _surveyed(lines: Lines, kept: Rejects, screen: Console) -> tuple[int, int]:
+    """Good lines, and the number of the last one; the others are kept and told."""
+    good = last = 0
+    try:
+        for line in lines():
+            last = line.number
+            found = facts(line)
+            if not isinstance(found, str):
+                good += 1
+                continue
+            kept.add(line, found)
+            if kept.count <= _TOLD:
+                screen.print(f"line {line.number}: {escape(found)}", style="yellow", soft_wrap=True)
+    finally:
+        kept.close()
+    return good, last
+
+
+def _rows(lines: Lines, after: int) -> Iterator[Row]:
+    for line in lines():
+        if line.number > after and not isinstance(found := facts(line), str):
+            yield Row(line.number, found)
+
+
+def facts(line: Line) -> list[Fact] | str:
+    """The facts of a line, or why it has none: a line is loaded whole or not at all."""
+    if line.flaw is not None:
+        return str(line.flaw)
+    try:
+        return [suited(events.parse(event, now_ms())) for event in line.events]
+    except (Refused, Quarantine) as error:
+        return f"{error.field}: {error.remedy}"
+    except Unsuited as error:
+        return str(error)
