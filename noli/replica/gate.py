@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from noli.domain.channel import Kind
 from noli.domain.contact import Contact, Unreadable, normalise
 from noli.domain.token import Pepper, token
 from noli.replica.encoding import Damaged, until_of
 from noli.replica.head import Refused, pepper_check
 from noli.replica.reader import Found, Reader
-from noli.replica.shape import Ruling
+from noli.replica.shape import Ruling, Shape
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
@@ -35,7 +36,8 @@ _MS_PER_S: Final = 1000
 #: A dialer asks thousands of times a second: at most one line of trouble in this many seconds.
 _LOG_EVERY_S: Final = 1.0
 
-#: Channel, purpose, brand, product and moment of a question.
+#: Channel, purpose, brand and product of a question, and the same with its moment.
+Asked = tuple[str, str, str | None, str | None]
 _Asked = tuple[str, str, str | None, str | None, int | None]
 
 _STALE: Final = ("STALE_REPLICA",)
@@ -147,6 +149,15 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - as above
             return [self._shut(error, len(questions))] * len(questions)
 
+    def check_list(
+        self, controller: str, contacts: Sequence[Contact], asked: Asked
+    ) -> list[Answer]:
+        """One question about many contacts, in order, from one look at the copy. Never raises."""
+        try:
+            return self._listed(controller, contacts, asked)
+        except Exception as error:  # noqa: BLE001 - as above
+            return [self._shut(error, len(contacts))] * len(contacts)
+
     def status(self) -> Status:
         """How the copy is, for readiness."""
         try:
@@ -171,6 +182,33 @@ class Gate:
             for question, identity in zip(questions, asked, strict=True)
         ]
         allowed = sum(answer.allowed for answer in answers)
+        self._allowed.inc(allowed)
+        self._denied.inc(len(answers) - allowed)
+        return answers
+
+    def _listed(self, controller: str, contacts: Sequence[Contact], asked: Asked) -> list[Answer]:
+        now = now_ms()
+        pepper = self._pepper
+        tokens = [token(pepper, controller, contact) for contact in contacts]
+        moment, found = self._reader.fetch(tokens)
+        if not self._fresh(moment, now):
+            return [self._stale(moment, len(contacts))] * len(contacts)
+        unknown = _denied(_NO_BASIS, moment)
+        # Contacts that share a shape without a time of its own share the answer too.
+        shared: dict[tuple[Shape, Kind], Answer] = {}
+        answers = []
+        for contact, item in zip(contacts, found, strict=True):
+            if item is None:
+                answers.append(unknown)
+                continue
+            key = (item[0], contact.kind) if isinstance(item, tuple) else None
+            answer = shared.get(key) if key else None
+            if answer is None:
+                answer = self._one(contact, item, (*asked, None), (moment, now))
+                if key and key[0].ruling(contact.kind, *asked).until is None:
+                    shared[key] = answer
+            answers.append(answer)
+        allowed = sum([answer.allowed for answer in answers])
         self._allowed.inc(allowed)
         self._denied.inc(len(answers) - allowed)
         return answers

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from noli.domain import times
 from noli.replica.gate import Answer, Gate, Question
-from noli.replica.lookup import questions
+from noli.replica.lookup import questions, scrubbing
 from noli.runtime import apidocs, httpserver
 from noli.runtime.apikeys import Keyring
 from noli.runtime.clock import now_ms
@@ -45,6 +45,7 @@ def application(gate: Gate, keyring: Keyring, lease_s: float) -> ASGIApp:
     return httpserver.application(
         [
             Route("/v1/decisions", _decisions(gate, keyring, lease_s), methods=["POST"]),
+            Route("/v1/scrub", scrubbing.scrub_handler(gate, keyring), methods=["POST"]),
             *httpserver.probes(ready),
             *apidocs.routes(description.read_text("utf-8")),
         ]

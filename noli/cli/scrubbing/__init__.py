@@ -1,0 +1,1 @@
+"""`noli scrub` in parts: the files it writes, and the certificate it checks."""

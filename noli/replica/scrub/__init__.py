@@ -1,0 +1,1 @@
+"""Whole lists through the gate: each row comes back with its verdict beside it."""

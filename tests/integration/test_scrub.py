@@ -1,0 +1,140 @@
+"""`noli scrub` as a process: a whole file, several processes, a certificate, flat memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noli.runtime.clock import now_ms
+from tests.support.copies import CONTROLLER, PEPPER, Log, decision, denial, make, row
+from tests.support.replica import person
+
+#: Every third person objected, every third is unknown.
+PEOPLE = 3_000
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a copy that is fresh now."""
+    log = Log()
+    log.claim(1)
+    for number in range(PEOPLE):
+        if number % 3:
+            rows = [row()] if number % 3 == 1 else [denial("OBJECTED")]
+            log.decide(person(number), decision(rows))
+    log.beacon(now_ms())
+    make(tmp_path / "copy", log)
+    return tmp_path
+
+
+def noli(place: Path, *words: str, lease: str = "300") -> tuple[int, str, int]:
+    """Run `noli`; exit code, what it said, peak resident bytes of its biggest process."""
+    environment = {
+        **os.environ,
+        "NOLI_REPLICA": str(place / "copy"),
+        "NOLI_PEPPER": PEPPER.secret.hex(),
+        "NOLI_LEASE_SECONDS": lease,
+    }
+    with (place / "said").open("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "noli.cli", *words], env=environment, stdout=said, stderr=said
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        return process.returncode, said.read(), usage.ru_maxrss * 1024
+
+
+def listed(place: Path, rows: int, **broken: str) -> Path:
+    """A list of people over and over; `broken` rows by number, as `r17="…"`."""
+    path = place / "list.csv"
+    with path.open("w", encoding="utf-8") as out:
+        out.write("id,name,phone,comment\n")
+        for number in range(rows):
+            phone = broken.get(f"r{number}", person(number % PEOPLE).value)
+            out.write(f'{number},Mario Rossi,{phone},"a, b"\n')
+    return path
+
+
+SCRUB = ("scrub", "--controller", CONTROLLER, "--channel", "operator_call", "--jobs", "2")
+
+
+def test_a_file_is_scrubbed_by_several_processes_in_order(place: Path) -> None:
+    """Every row in its place with its verdict, broken ones told by line, certificate verified."""
+    path = listed(place, 60_000, r7="none", r50000="12")
+    code, said, _ = noli(place, *SCRUB, str(path))
+    assert code == 0, said
+    assert "line 9: contact.value" in said
+    assert "line 50002: contact.value" in said
+    out = place / "list.scrubbed.csv"
+    with out.open(newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    assert [each["id"] for each in rows] == [str(number) for number in range(60_000)]
+    verdicts = {0: ("false", "NO_BASIS"), 1: ("true", ""), 2: ("false", "OBJECTED")}
+    broken = {7, 50_000}
+    assert all(
+        (each["allowed"], each["reasons"])
+        == (("false", "QUARANTINED") if n in broken else verdicts[n % PEOPLE % 3])
+        for n, each in enumerate(rows)
+    )
+    assert out.stat().st_mode & 0o777 == 0o600
+    signed = place / "list.scrubbed.csv.cert.json"
+    counts = json.loads(signed.read_text())["certificate"]["counts"]
+    assert (counts["rows"], counts["unparsable"]) == (60_000, 2)
+    assert counts["allowed"] == sum(each["allowed"] == "true" for each in rows)
+    for file_, role in ((out, "what came of the scrub"), (path, "the list that was scrubbed")):
+        code, said, _ = noli(place, "scrub", "--verify", str(signed), str(file_))
+        assert (code, role in said) == (0, True), said
+    out.write_bytes(out.read_bytes().replace(b"false", b"true ", 1))
+    code, said, _ = noli(place, "scrub", "--verify", str(signed), str(out))
+    assert (code, "do not rely" in said) == (1, True)
+
+
+def test_memory_does_not_grow_with_the_file(place: Path) -> None:
+    """Fifty times the rows, the same peak of the biggest process, but for 30 MB."""
+    _, _, small = noli(place, *SCRUB, str(listed(place, 3_000)))
+    path = listed(place, 150_000)
+    code, said, large = noli(place, *SCRUB, str(path))
+    assert code == 0, said
+    assert large - small < 30_000_000
+    assert (place / "list.scrubbed.csv").stat().st_size > path.stat().st_size
+
+
+@pytest.mark.parametrize("lapse", ["lease", "gone"])
+def test_a_stale_copy_denies_all_and_fails(place: Path, lapse: str) -> None:
+    """The list is there, all denied; no certificate; exit code 1 and the remedy."""
+    path = listed(place, 100)
+    if lapse == "gone":
+        (place / "copy" / "CURRENT").unlink()
+    code, said, _ = noli(place, *SCRUB, str(path), lease="0.001" if lapse == "lease" else "300")
+    assert code == 1
+    assert "STALE_REPLICA" in said
+    assert "noli status" in said
+    with (place / "list.scrubbed.csv").open(newline="") as file:
+        assert {each["allowed"] for each in csv.DictReader(file)} == {"false"}
+    assert not (place / "list.scrubbed.csv.cert.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name, content, why",
+    [
+        ("list.parquet", b"PAR1", "export the list as CSV"),
+        ("list.csv", b"PAR1\x00\x00", "this is Parquet"),
+        ("list.xlsx", b"PK", "not a format"),
+        ("list.csv", b"a,b\n", "header"),
+    ],
+)
+def test_what_is_no_list_leaves_nothing_behind(
+    place: Path, name: str, content: bytes, why: str
+) -> None:
+    """One sentence and a remedy, exit code 1, no half a file."""
+    (place / name).write_bytes(content)
+    code, said, _ = noli(place, *SCRUB, str(place / name))
+    assert (code, why in said) == (1, True), said
+    assert not [*place.glob("*scrubbed*")]

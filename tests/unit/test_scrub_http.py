@@ -1,0 +1,154 @@
+"""`POST /v1/scrub`: streamed both ways, refused before the first byte or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from noli.replica import gate as gates
+from noli.replica.gate import Gate
+from noli.replica.lookup import scrubbing
+from noli.replica.lookup.service import application
+from noli.runtime import apikeys
+from noli.runtime.apikeys import Keyring
+from tests.support.copies import ALICE, CONTROLLER, NOW, PEPPER, decision, fresh, row
+from tests.support.openapi import Description
+
+DESCRIPTION = Description("noli.replica.lookup")
+QUERY = {"controller": CONTROLLER, "channel": "operator_call", "purpose": "marketing"}
+LIST = b"name;phone\nAnna;333 1234567\nBad;x\n"
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx2.AsyncClient]:
+    """The lookup over a copy in which Alice may be called."""
+    monkeypatch.setattr(gates, "now_ms", lambda: NOW + 1_000)
+    fresh(tmp_path / "copy", [(ALICE, decision([row()]))])
+    key, line = apikeys.new("dialer", ["decisions:read"])
+    apikeys.write(tmp_path / "keys.json", [line])
+    with Gate.open(tmp_path / "copy", pepper=PEPPER) as gate:
+        yield httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(
+                app=application(gate, Keyring(tmp_path / "keys.json"), 30.0)
+            ),
+            base_url="http://lookup.test",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+
+
+async def scrub(
+    client: httpx2.AsyncClient,
+    content: bytes | AsyncIterator[bytes] = LIST,
+    media: str = "text/csv",
+    over: Mapping[str, str] | None = None,
+) -> httpx2.Response:
+    """One list."""
+    answer = await client.post(
+        "/v1/scrub",
+        params={name: said for name, said in {**QUERY, **(over or {})}.items() if said},
+        content=content,
+        headers={"Content-Type": media},
+    )
+    DESCRIPTION.check("post", "/v1/scrub", answer)
+    return answer
+
+
+async def test_a_list_comes_back_with_its_verdicts(client: httpx2.AsyncClient) -> None:
+    """CSV and NDJSON, each in its own form; a broken row tells its line and cause."""
+    answer = await scrub(client, media="text/csv; charset=utf-8")
+    assert answer.headers["content-type"].startswith("text/csv")
+    good, bad = csv.DictReader(io.StringIO(answer.text), delimiter=";")
+    assert (good["name"], good["allowed"]) == ("Anna", "true")
+    assert (bad["allowed"], bad["reasons"]) == ("false", "QUARANTINED")
+    assert bad["conditions"].startswith("line 3: contact.value: ")
+    answer = await scrub(client, b'{"phone":"333 1234567"}\n', "application/x-ndjson")
+    assert answer.json() | {"until": None} == {
+        "phone": "333 1234567", "allowed": True, "reasons": [], "conditions": [], "until": None,
+    }  # fmt: skip
+
+
+async def test_a_long_list_flows(client: httpx2.AsyncClient) -> None:
+    """Rows come out in order, whatever the pieces they came in."""
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"n,phone\n"
+        for number in range(20_000):
+            yield f"{number},333 1234567\n".encode()
+
+    answer = await scrub(client, content())
+    rows = [*csv.DictReader(io.StringIO(answer.text))]
+    assert [each["n"] for each in rows] == [str(number) for number in range(20_000)]
+    assert {each["allowed"] for each in rows} == {"true"}
+
+
+@pytest.mark.parametrize("missing", ["controller", "channel", "purpose"])
+async def test_a_question_that_lacks_something_is_refused(
+    client: httpx2.AsyncClient, missing: str
+) -> None:
+    """422 names what is missing."""
+    answer = await scrub(client, over={missing: ""})
+    assert (answer.status_code, missing in answer.json()["detail"]) == (422, True)
+
+
+async def test_what_is_no_list_is_refused_before_the_answer_begins(
+    client: httpx2.AsyncClient,
+) -> None:
+    """A typing error, a table without a header, another format, another scope: 4xx, no rows."""
+    assert (await scrub(client, over={"channel": "telepathy"})).status_code == 422
+    assert (await scrub(client, b"a,b\n1,2\n")).status_code == 422
+    assert (await scrub(client, b"")).status_code == 422
+    assert (await scrub(client, media="application/vnd.apache.parquet")).status_code == 415
+    client.headers["Authorization"] = "Bearer noli_unknown"
+    assert (await scrub(client)).status_code == 401
+
+
+async def test_lists_at_once_are_bounded(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more than may be under way is told when to come back, and taken once there is room."""
+    monkeypatch.setattr(scrubbing, "AT_ONCE", 1)
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield LIST
+        begun.set()
+        await go.wait()
+
+    first = asyncio.create_task(scrub(client, slow()))
+    await begun.wait()
+    refused = await scrub(client)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+    go.set()
+    assert (await first).status_code == 200
+    assert (await scrub(client)).status_code == 200
+    assert (await scrub(client, b"")).status_code == 422
+    assert (await scrub(client)).status_code == 200
+
+
+async def test_a_sender_that_stalls_is_let_go(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing for too long: 408, and its place is free again."""
+    monkeypatch.setattr(scrubbing, "STALL_S", 0.01)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"phone"
+        await asyncio.Event().wait()
+
+    assert (await scrub(client, never())).status_code == 408
+
+
+async def test_a_stale_copy_denies_every_row(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with single questions: STALE_REPLICA on each."""
+    monkeypatch.setattr(gates, "now_ms", lambda: NOW + 31_000)
+    rows = [*csv.DictReader(io.StringIO((await scrub(client)).text), delimiter=";")]
+    assert rows[0]["reasons"] == "STALE_REPLICA"
+    assert {each["allowed"] for each in rows} == {"false"}
