@@ -274,13 +274,13 @@ LAW: Final = (
     ),
     Rule(
         "PROFILING-TRACED",
-        "Acts of profiling are recorded per contact, with purpose and basis.",
-        "Le attività di profilazione sono registrate per recapito, con finalità e base.",
+        "Acts of profiling are recorded per contact, with purpose and basis, and appear in its"
+        " dossier, which `noli explain` prints.",
+        "Le attività di profilazione sono registrate per recapito, con finalità e base, e figurano"
+        " nel suo fascicolo, stampato da `noli explain`.",
         ("004",),
         (),
-        (),
-        "The acts stand in the log and `noli explain` lists them; the dossier comes with a later"
-        " release.",
+        ("noli.evidence.history.read", "noli.cli.explaining.told.details"),
     ),
     Rule(
         "EVIDENCE",

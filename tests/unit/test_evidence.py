@@ -16,6 +16,7 @@ from noli.domain import facts
 from noli.domain.channel import Channel, Purpose
 from noli.domain.contact import normalise
 from noli.domain.facts import Fact
+from noli.domain.fold import fold
 from noli.domain.wording import Language
 from noli.evidence.explanation import Explanation, Question, explain
 from noli.evidence.history import LANES, Entry, History, collect
@@ -225,6 +226,16 @@ def test_every_type_of_fact_has_words(language: Language) -> None:
 def test_a_fact_is_told_with_its_scope(said: Fact, details: str) -> None:
     """Channels, purposes, brands and flags, in words."""
     assert details in told.details(said, Language.ENGLISH)
+
+
+@pytest.mark.rule("PROFILING-TRACED")
+def test_a_profiling_act_appears_with_its_purpose_and_basis() -> None:
+    """In the dossier of the contact, in both languages; it changes no verdict."""
+    act = fact("profiling.performed", 1, purpose="profiling", basis="consent")
+    assert told.details(act, Language.ENGLISH) == "for profiling; basis consent"
+    assert told.details(act, Language.ITALIAN) == "per profiling; base consent"
+    known = fold(None, consent(1, "sms"))
+    assert fold(known, act) is known
 
 
 def test_free_text_is_not_shown() -> None:

@@ -39,6 +39,7 @@ _BY: Final = Words("by", "via")
 _BRANDS: Final = Words("brands", "marchi")
 _PERSON: Final = Words("said for all contacts of the person", "per tutti i recapiti della persona")
 _NOT: Final = Words("not", "non")
+_FOR: Final = Words("for", "per")
 #: Booleans of facts, in words.
 _FLAGS: Final[Mapping[str, Words]] = {
     "preticked": Words("pre-ticked", "casella preselezionata"),
@@ -103,6 +104,7 @@ def _scope(fact: Fact, language: Language) -> list[str]:
 
 
 def _purposes(detail: facts.Detail, purposes: int | None, language: Language) -> str:
+    """In words, as far as they are of the vocabulary."""
     if purposes is not None:
         return named(channel.purposes_of(purposes), wording.PURPOSE, language)
     if isinstance(detail, facts.ConsentGiven):
@@ -116,6 +118,8 @@ def _fields(fact: Fact, language: Language) -> list[str]:
     reason = getattr(fact.detail, "reason", None)
     if isinstance(fact.detail, facts.InterestRecorded | facts.Quarantined):
         parts.append(str(reason))
+    if isinstance(fact.detail, facts.ProfilingPerformed) and fact.detail.purpose:
+        parts.append(f"{_FOR.said(language)} {fact.detail.purpose}")  # PROFILING-TRACED
     for name, words in _AS_RECORDED.items():
         value = getattr(fact.detail, name, None)
         if value:
