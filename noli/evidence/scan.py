@@ -83,7 +83,9 @@ def _read(
     at = dict.fromkeys(left, 0)
     heard = steady()
     while left:
-        batch = consumer.consume(_BATCH, _WAIT_S)
+        # Not `consume` with a timeout: it waits for a full batch, at the end of each partition too.
+        first = consumer.poll(_WAIT_S)
+        batch = [] if first is None else [first, *consumer.consume(_BATCH, 0)]
         if batch:
             heard = steady()
         elif steady() - heard > _SILENCE_S:

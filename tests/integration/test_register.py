@@ -1,0 +1,349 @@
+"""The register of objections on a real broker: list, answer, verdicts; killed and repeated."""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from confluent_kafka import Producer
+from typer.testing import CliRunner, Result
+
+from noli import wire
+from noli.cli.load import app as load_app
+from noli.cli.problem import ProblemError
+from noli.cli.register import app
+from noli.domain import events, times
+from noli.domain.contact import normalise
+from noli.domain.facts import Fact
+from noli.domain.token import Pepper, token
+from noli.evidence import scan
+from noli.runtime import broker, registry, subjects
+from noli.runtime.clock import now_ms
+from noli.runtime.kafka import producer_config
+from schemas.names import BULK, DECISIONS, GRANTS, OBJECTIONS
+from streams.topology import SUPPRESS
+from tests.support.blackbox import until
+from tests.support.stack import Stack
+
+SECRET: Final = "ab" * 32
+PEPPER: Final = Pepper(1, bytes.fromhex(SECRET))
+KNOWN: Final = 2_000
+#: Lines of the load that is killed: three entries of its journal.
+LONG: Final = 24_000
+_FLUSH_S: Final = 30.0
+_ALWAYS: Final = ("--dialect", "fenix-like", "--listed", "1", "--clear", "0")
+
+Decisions = Mapping[bytes, Mapping[str, Any]]
+
+
+def national(number: int) -> str:
+    """The number as the register writes it."""
+    return f"333{number:07d}"
+
+
+class Desk:
+    """A log, the worker that decides on it, and somebody at the command line."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        stack.topics(prefix="")
+        self.settings = stack.settings(data=folder / "reader")
+        with subjects.connected(stack.registry) as client:
+            subjects.apply(client, subjects.plan(client))
+        self.codec = registry.codec(self.settings)
+        self.folder = folder
+        self.environment = {
+            "NOLI_KAFKA": stack.kafka,
+            "NOLI_REGISTRY": stack.registry,
+            "NOLI_PEPPER": SECRET,
+            "NOLI_DATA": str(folder / "data"),
+        }
+        self._producer = Producer(producer_config(self.settings))
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """The suppress worker as a process of its own."""
+        mine = {"NOLI_DATA": str(self.folder / "worker"), "NOLI_INSTANCE": "suppress-register"}
+        with (self.folder / "worker.log").open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "streams.suppress"],
+                env={**os.environ, **self.environment, **mine},
+                stderr=log,
+            )
+
+    def put(self, found: Iterable[Fact]) -> None:
+        """Append facts as the intake does, and wait until they are decided on."""
+        for fact in found:
+            assert fact.contact is not None
+            self._producer.produce(
+                OBJECTIONS if fact.denies else GRANTS,
+                self.codec.encode("noli.Intent", wire.fact_to_intent(fact)),
+                token(PEPPER, fact.controller, fact.contact),
+            )
+        assert self._producer.flush(_FLUSH_S) == 0
+        until(lambda: self.behind(GRANTS) + self.behind(OBJECTIONS) == 0, "decided", 60)
+
+    def behind(self, topic: str) -> int:
+        """Records of a topic that the worker has not committed."""
+        client = broker.admin(self.settings)
+        ends = broker.ends(client, broker.look(client), [topic])[topic]
+        done = broker.committed(client, SUPPRESS.group, topic)
+        return sum(end - done.get(partition, 0) for partition, end in ends.items())
+
+    def decisions(self, controller: str) -> Decisions:
+        """The newest decision of every contact of a controller, by token."""
+        found: dict[bytes, Mapping[str, Any]] = {}
+        for number in range(scan.partitions(self.settings, [DECISIONS])[DECISIONS]):
+            for record in scan.records(self.settings, {DECISIONS: number}, lambda *_: None):
+                if record.key is not None and len(record.key) == 17:
+                    datum = self.codec.decode(record.value)[1]
+                    if datum["controller"] == controller:
+                        found[record.key] = datum
+        return found
+
+    def answer(self, name: str, lines: Iterable[str]) -> Path:
+        """A file from the register."""
+        path = self.folder / name
+        path.write_text("".join(f"{line}\r\n" for line in lines), "utf-8")
+        return path
+
+    def register(self, *arguments: object) -> Result:
+        """`noli register …` as a user runs it."""
+        return CliRunner().invoke(app, [str(a) for a in arguments], env=self.environment)
+
+
+@pytest.fixture(scope="module")
+def desk(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One worker for the module, stopped at its end."""
+    made = Desk(stack, tmp_path_factory.mktemp("register"))
+    process = made.worker()
+    yield made
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0, (made.folder / "worker.log").read_text("utf-8")[-2000:]
+
+
+@pytest.fixture
+def controller() -> str:
+    """One that no other test has."""
+    return f"register-{secrets.token_hex(6)}"
+
+
+def event(kind: str, controller: str, number: int, time: int, **data: object) -> Fact:
+    """A fact about a number, accepted when it happened."""
+    raw = {
+        "specversion": "1.0",
+        "id": f"{kind}-{number}-{time}",
+        "source": "/test",
+        "type": f"noli.{kind}.v1",
+        "time": times.text(time),
+        "data": {
+            "controller": controller,
+            "contact": {"kind": "phone", "value": national(number)},
+            **data,
+        },
+    }
+    return events.parse(raw, time)
+
+
+def consent(controller: str, number: int, time: int) -> Fact:
+    """A proven consent to calls."""
+    return event(
+        "consent.given", controller, number, time, purpose="marketing",
+        channels=["operator_call"], evidence={"ref": "form-7"},
+    )  # fmt: skip
+
+
+def called(decisions: Decisions, controller: str, numbers: Iterable[int]) -> set[int]:
+    """Who may be called by an operator for marketing, now."""
+    now = now_ms()
+    return {
+        number
+        for number in numbers
+        for row in decisions[key(controller, number)]["rows"]
+        if row["allowed"]
+        and "operator_call" in row["channels"]
+        and "marketing" in row["purposes"]
+        and (row["until"] is None or now <= row["until"])
+    }
+
+
+def key(controller: str, number: int) -> bytes:
+    """The token of a number."""
+    return token(PEPPER, controller, normalise("phone", national(number)))
+
+
+def versions(decisions: Decisions) -> dict[bytes, int]:
+    """Version by contact."""
+    return {token_: decision["version"] for token_, decision in decisions.items()}
+
+
+@pytest.mark.rule("REGISTER")
+@pytest.mark.rule("REGISTER-FRESH")
+def test_from_the_list_to_the_verdicts(desk: Desk, controller: str) -> None:
+    """2,000 numbers asked for and answered: the listed fall but for later consents, checks count,
+    another controller's stay; the same answer again, even without its journal, moves no version.
+    """  # noqa: D205 - one story
+    now = now_ms()
+    as_of = now - times.HOUR
+    numbers = range(KNOWN)
+    listed = {n for n in numbers if n % 4 == 0}
+    later = {n for n in numbers if n % 8 == 0}
+    other = f"{controller}-other"
+    old = [consent(controller, n, now - 20 * times.DAY) for n in numbers]
+    fresh = [consent(controller, n, now - 10 * times.MINUTE) for n in later]
+    desk.put([*old, *fresh, consent(other, 0, now - times.DAY)])
+    before = desk.decisions(controller)
+    assert called(before, controller, numbers) == later, "checks and old consents are stale"
+
+    request = desk.folder / "request.txt"
+    asked = desk.register(
+        "request", "--controller", controller, "--dialect", "fenix-like", "--out", request
+    )
+    assert asked.exit_code == 0, asked.output
+    assert request.read_bytes().decode().splitlines() == [national(n) for n in numbers]
+    due = desk.register(
+        "request", "--controller", controller, "--dialect", "fenix-like", "--due", "3d",
+        "--out", desk.folder / "due.txt",
+    )  # fmt: skip
+    assert due.exit_code == 0, due.output
+    asked_for = (desk.folder / "due.txt").read_text("utf-8").split()
+    assert asked_for == [national(n) for n in numbers if n not in later]
+
+    bad = {41: "rubbish", 500: f"{national(499)},7", 1_999: "33,0"}
+    lines = [bad.get(n, f"{national(n)},{int(n in listed)}") for n in numbers]
+    answer = desk.answer("answer.txt", lines)
+    given = ("load", answer, "--controller", controller, "--as-of", times.text(as_of), *_ALWAYS)
+    done = desk.register(*given)
+    assert done.exit_code == 2, done.output
+    assert "in force" in done.output
+    with (desk.folder / "answer.rejects.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["refused_line"] for row in csv.DictReader(file)] == ["42", "501", "2000"]
+    after = desk.decisions(controller)
+    assert called(after, controller, numbers) == set(numbers) - (listed - later) - bad.keys()
+    reasons = {r for row in after[key(controller, 4)]["rows"] for r in row["reasons"]}
+    assert "REGISTERED" in reasons
+    assert called(desk.decisions(other), other, [0]) == {0}
+
+    for lost_journal in (False, True):
+        if lost_journal:
+            for journal in (desk.folder / "data").glob("*.json"):
+                journal.unlink()
+        again = desk.register(*given)
+        assert again.exit_code == 2, again.output
+        assert ("loaded before" in again.output) is not lost_journal
+        assert versions(desk.decisions(controller)) == versions(after)
+
+
+def test_a_load_killed_goes_on_and_objections_overtake_it(desk: Desk, controller: str) -> None:
+    """Kill -9 in the middle: the next run sends the rest; an objection waits for no chunk of it."""
+    answer = desk.answer("long.txt", (f"{national(n)},{n % 2}" for n in range(LONG)))
+    as_of = times.text(now_ms() - times.HOUR)
+    given = [
+        "load", str(answer), "--controller", controller, "--as-of", as_of, *_ALWAYS, "--no-wait",
+    ]  # fmt: skip
+    desk.put([consent(controller, LONG + 1, now_ms() - times.DAY)])
+    journals = {*(desk.folder / "data").glob("*.json")}
+    started = subprocess.Popen(
+        [sys.executable, "-P", "-m", "noli.cli", "register", *given],
+        env={**os.environ, **desk.environment}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until(lambda: len({*(desk.folder / "data").glob("*.json")} - journals) > 0, "a journal", 60)
+    started.kill()
+    assert started.wait(30) == -signal.SIGKILL, "it was done before it was killed"
+    resumed = desk.register(*given)
+    assert resumed.exit_code == 0, resumed.output
+    desk.put([event("objection.raised", controller, LONG + 1, now_ms(), via="call")])
+    left = desk.behind(BULK)
+    assert called(desk.decisions(controller), controller, [LONG + 1]) == set()
+    assert left > 0, "the backlog was gone before the objection came"
+    again = desk.register(*given[:-1])
+    assert "loaded before" in again.output
+    assert "in force" in again.output
+    decided = desk.decisions(controller)
+    assert {key(controller, n) for n in range(LONG)} <= decided.keys()
+    basis = [decided[key(controller, n)]["rows"][0]["reasons"] for n in (0, 1)]
+    assert ["REGISTERED" in reasons for reasons in basis] == [False, True]
+
+
+def test_only_what_the_controller_knows(desk: Desk, controller: str) -> None:
+    """--known-only passes over the other numbers; without it their listing is kept too."""
+    now = now_ms()
+    desk.put([consent(controller, 1, now - times.DAY)])
+    answer = desk.answer("known.txt", [f"{national(1)},0", f"{national(2)},1"])
+    as_of = times.text(now - times.HOUR)
+    given = ["load", answer, "--controller", controller, "--as-of", as_of, *_ALWAYS]
+    assert desk.register(*given, "--known-only").exit_code == 0
+    assert desk.decisions(controller).keys() == {key(controller, 1)}
+    assert desk.register(*given).exit_code == 0
+    assert desk.decisions(controller).keys() == {key(controller, 1), key(controller, 2)}
+
+
+@pytest.mark.parametrize(
+    "options, fact",
+    [
+        (["--as-of", "2099-01-01T00:00:00Z", *_ALWAYS], "--as-of is in the future"),
+        (["--as-of", "yesterday", *_ALWAYS], "--as-of is not a moment"),
+        (["--as-of", "2026-01-01T00:00:00Z", *_ALWAYS[:2]], "which outcome means listed"),
+        (["--as-of", "2026-01-01T00:00:00Z", "--dialect", "fub"], "there is no dialect fub"),
+        (["--as-of", "2026-01-01T00:00:00Z", "--dialect", "csv"], "names no column contact"),
+        (["--as-of", "2026-01-01T00:00:00Z", *_ALWAYS, "--list", "post"], "not for the post list"),
+    ],
+)
+def test_what_cannot_be_loaded_says_why_and_sends_nothing(
+    desk: Desk, controller: str, options: list[str], fact: str
+) -> None:
+    """The file, the dialect or the moment is wrong: no chunk is written."""
+    answer = desk.answer("wrong.txt", [f"{national(1)},1"])
+    result = desk.register("load", answer, "--controller", controller, *options)
+    assert isinstance(result.exception, ProblemError)
+    assert fact in result.exception.fact
+    assert result.exception.remedy
+    assert desk.decisions(controller) == {}
+
+
+def test_a_file_of_consents_is_loaded(desk: Desk, controller: str) -> None:
+    """`noli load`: consents by the bulk lane; an objection among them is refused by name."""
+    sheet = desk.folder / "consents.csv"
+    rows = [
+        "telefono;tipo;finalità;canali;evidence_ref;data",
+        f"{national(1)};consent.given;marketing;operator_call;form-1;{times.text(now_ms())}",
+        f"{national(2)};objection.raised;;;;",
+        f"{national(3)};consent.given;marketing;operator_call;;{times.text(now_ms())}",
+    ]
+    sheet.write_text("\r\n".join(rows), "utf-8")
+    given = [str(sheet), "--controller", controller]
+    done = CliRunner().invoke(load_app, given, env=desk.environment)
+    assert done.exit_code == 2, done.output
+    assert "line 3" in done.output
+    decided = desk.decisions(controller)
+    assert decided.keys() == {key(controller, 1), key(controller, 3)}
+    assert called(decided, controller, [1, 3]) == {1}, "a consent without evidence is void"
+    again = CliRunner().invoke(load_app, given, env=desk.environment)
+    assert "loaded before" in again.output
+    assert versions(desk.decisions(controller)) == versions(decided)
+
+
+def test_a_stack_without_the_lane_is_told_what_to_do(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older stack lacks noli.bulk: `noli topics apply` is named, and nothing is half done."""
+    look = broker.look
+
+    def without(client: object, timeout_s: float = 15.0) -> broker.Cluster:
+        found = look(client, timeout_s)  # type: ignore[arg-type]
+        topics = {name: size for name, size in found.topics.items() if name != BULK}
+        return broker.Cluster(found.id, found.brokers, topics)
+
+    monkeypatch.setattr(broker, "look", without)
+    result = desk.register(
+        "request", "--controller", "x", "--dialect", "fenix-like", "--out", desk.folder / "r.txt"
+    )
+    assert isinstance(result.exception, ProblemError)
+    assert "noli topics apply" in result.exception.remedy
+    assert not (desk.folder / "r.txt").exists()
