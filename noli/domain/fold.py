@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import reduce
 
 from noli.domain import joins, seen
-from noli.domain.facts import Fact, Quarantined
+from noli.domain.facts import Fact
 from noli.domain.state import EMPTY, State
 from noli.domain.steps import STEPS
 
@@ -19,8 +19,9 @@ __all__ = ["EMPTY", "fold", "join"]
 def fold(state: State | None, fact: Fact) -> State:
     """The state with one more fact. The very same object where the fact changes nothing.
 
-    A party-level fact is given here once per linked contact, with that contact set. Raises
-    ValueError for a fact without a contact, unless it is `Quarantined`: it is about no state.
+    A party-level fact is given here once per linked contact, with that contact set; a denial may
+    come without, under the contact's token: who is erased is still denied. Raises ValueError for
+    any other fact without a contact: it is about no state.
     """
     if state is None:
         state = EMPTY
@@ -34,8 +35,10 @@ def fold(state: State | None, fact: Fact) -> State:
     if contact is not None:
         if gone:
             state = state._replace(controller=fact.controller, kind=contact.kind, contact=contact)
-    elif not isinstance(fact.detail, Quarantined):
+    elif not fact.denies:
         raise ValueError("fold: a fact without a contact belongs to no state")
+    elif not state.controller:
+        state = state._replace(controller=fact.controller)
     after = step(state, fact, fact.detail)
     known, forgotten = seen.cut(seen.add(state.seen, fact.accepted, fact.fact_id), state.forgotten)
     after = after._replace(seen=known, forgotten=forgotten)

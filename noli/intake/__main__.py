@@ -10,7 +10,7 @@ from typing import Final
 from noli.intake.accept import Intake
 from noli.intake.links import Links
 from noli.intake.recent import Recent
-from noli.intake.routing import Router, control_partitions
+from noli.intake.routing import Router, partitions
 from noli.intake.service import Parts, Reach, application
 from noli.runtime import broker, httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
@@ -18,6 +18,7 @@ from noli.runtime.kafka import Acked
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
 from schemas.codec import Codec
+from schemas.names import CONTROL, PARTIES
 
 #: A post is answered 503 when the brokers have not confirmed it by then, in ms.
 _DELIVERY_TIMEOUT_MS: Final = 5_000
@@ -30,7 +31,7 @@ _COLLECTOR: Final = (20_000, 20, 50)
 async def serve(config: settings.Settings, codec: Codec, keyring: Keyring, stop: Stop) -> None:
     """Take events until SIGTERM or SIGINT."""
     secret = pepper(config)
-    router = Router(secret, control_partitions())
+    router = Router(secret, partitions(CONTROL), partitions(PARTIES))
     listener = httpserver.bind(config.http_host, config.http_port)
     acked = Acked(config, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
     intake = Intake(acked, codec, router, Recent(config.intake_recent))

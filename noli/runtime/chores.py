@@ -16,8 +16,8 @@ from schemas.codec import lead
 if TYPE_CHECKING:
     from noli.runtime.part import Part, Step
 
-#: Keys looked at between two polls: at ~0.1 ms each they delay an objection by 20 ms at most.
-_SLICE: Final = 200
+#: Keys looked at between two polls: at ~0.1 ms each they delay an objection by 10 ms at most.
+_SLICE: Final = 100
 
 
 @dataclass(slots=True)

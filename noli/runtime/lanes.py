@@ -77,6 +77,7 @@ class Lanes:
         self.position: dict[tuple[str, int], int] = {}
         self._committed: dict[tuple[str, int], int] = {}
         self._wait_s = _IDLE_WAIT_S
+        self._follow_now = False
         self._starts: dict[tuple[str, int], int] = {}
         self._log = get_logger()
         self._lead = Consumer(
@@ -105,11 +106,25 @@ class Lanes:
         )
 
     def poll(self) -> list[Message]:
-        """The next records, all of one lane; the lead lane's first. Empty when nothing came."""
-        lead = self.topics[0]
+        """The next records, all of one lane; the lead lane's first. Empty when nothing came.
+
+        A lead lane that was read empty lets one batch of a follower pass: else a trickle on it,
+        beside work that takes the loop's time, would keep the followers waiting for ever.
+        """
+        if self._follow_now:
+            self._follow_now = False
+            found = self._follow()
+            if found:
+                return found
         first = self._lead.poll(self._wait_s)
         if first is not None:
-            return self._usable([first, *self._lead.consume(_LEAD_BATCH, 0)], lead)
+            batch = [first, *self._lead.consume(_LEAD_BATCH, 0)]
+            self._follow_now = len(batch) <= _LEAD_BATCH
+            return self._usable(batch, self.topics[0])
+        return self._follow()
+
+    def _follow(self) -> list[Message]:
+        """A batch of the following lane whose turn it is, of those that have one."""
         for topic in tuple(self._turns):
             size = _CHUNK_BATCH if topic in self.chunked else _FOLLOW_BATCH
             found = self._usable(self._followers[topic].consume(size, 0), topic)

@@ -70,9 +70,12 @@ def read_intent(codec: Codec, value: bytes | None) -> Fact:
 
 
 def read_contact_intent(codec: Codec, value: bytes | None) -> Fact:
-    """The fact of a contact; one about nobody is unreadable too. Raises one of `UNREADABLE`."""
+    """The fact under a contact's key. Raises one of `UNREADABLE`.
+
+    One about nobody is unreadable too, but for a denial: whoever it was, the key says enough.
+    """
     fact = read_intent(codec, value)
-    if fact.contact is None:
+    if fact.contact is None and not fact.denies:
         raise UnreadableError("an intent about no contact under a contact's key")
     return fact
 

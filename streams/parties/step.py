@@ -3,6 +3,9 @@
 Links and facts are kept under keys of their own, so a party of ten thousand contacts costs one
 small record per change. Whatever comes first, the same facts are emitted in the end: a link brings
 the facts known so far, a fact goes to the links known so far, a repeat has the same `fact_id`.
+
+Whoever is erased is forgotten here too (ERASED; GDPR 17): their links keep the token, to which
+denials go on being handed, and what allows no longer is.
 """
 
 from __future__ import annotations
@@ -15,8 +18,16 @@ from noli import wire
 from noli.domain import channel
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact
-from noli.domain.facts import EVERY_BRAND, ConsentWithdrawn, Fact, PartyLinked, PartyUnlinked
-from noli.domain.token import token
+from noli.domain.facts import (
+    EVERY_BRAND,
+    ConsentWithdrawn,
+    ErasureRequested,
+    Fact,
+    PartyLinked,
+    PartyUnlinked,
+)
+from noli.domain.token import SIZE, token
+from noli.runtime.store import LABEL_SIZE
 from schemas.codec import UnreadableError, pack_lead
 from schemas.names import GRANTS, OBJECTIONS
 from streams import quarantine
@@ -28,14 +39,21 @@ if TYPE_CHECKING:
 
 _LINK: Final = b"L"
 _FACT: Final = b"F"
+_ERASED: Final = b"E"
 _RECORD: Final = "noli.PartyEntry"
+#: Parties one contact is linked to in a partition: more than anybody has.
+_LINKS_MAX: Final = 100_000
 
 
 class Link(NamedTuple):
-    """A contact of a party: when it was last linked and unlinked, ms; 0 is never."""
+    """A contact of a party: when it was last linked and unlinked, ms; 0 is never.
+
+    `contact` None: erased.
+    """
 
     controller: str
-    contact: Contact
+    token: bytes
+    contact: Contact | None
     linked: int
     unlinked: int
 
@@ -43,11 +61,15 @@ class Link(NamedTuple):
         """Whether a fact of the party holds for the contact (`noli.domain.parties.Links.holds`).
 
         A denial holds for every contact ever linked: unlinking lifts nothing. What allows holds
-        only while the latest word is a link. No controller means all.
+        only while the latest word is a link, and for nobody who is erased. No controller means all.
         """
         if fact.controller not in {"", self.controller} or not self.linked:
             return False
-        return fact.denies or self.linked > self.unlinked
+        return fact.denies or (self.contact is not None and self.linked > self.unlinked)
+
+    def erased(self, at: int) -> Link:
+        """The link as it stands after an erasure: only what was said later names the contact."""
+        return self if max(self.linked, self.unlinked) > at else self._replace(contact=None)
 
 
 class Parties:
@@ -68,6 +90,9 @@ class Parties:
             fact = quarantine.keep(record, part, self._codec, error)
         if record.key is None:
             return  # quarantined above: nobody can say whose it was
+        if self._is_of_contact(fact, record.key):
+            self._forget(fact, record.key, part)
+            return
         party = hashlib.blake2b(record.key, digest_size=16).digest()
         if isinstance(fact.detail, PartyLinked | PartyUnlinked):
             self._relink(fact, party, part)
@@ -85,28 +110,41 @@ class Parties:
         raise RuntimeError(f"party entry with a moment of its own: {key[:1]!r} in {part.number}")
 
     def swept(self, label: bytes, part: Part) -> None:
-        """Nothing here has labels."""
-        raise RuntimeError(f"party entry with a label: {label.hex()} in {part.number}")
+        """Nothing here is swept."""
+        raise RuntimeError(f"a sweep of party entries: {label.hex()} in {part.number}")
 
     def _read(self, record: Record) -> Fact:
         if record.key is None:
             raise UnreadableError("no party in the key")
         fact = wire.read_intent(self._codec, record.value)
+        if self._is_of_contact(fact, record.key):
+            return fact
         linking = isinstance(fact.detail, PartyLinked | PartyUnlinked)
         if fact.party is None or (linking and fact.contact is None):
             raise UnreadableError("no party, or a link without its contact")
         return fact
 
+    def _is_of_contact(self, fact: Fact, key: bytes) -> bool:
+        """Whether it is an erasure that stands here under the contact's token, not a party."""
+        return (
+            isinstance(fact.detail, ErasureRequested)
+            and fact.contact is not None
+            and key == token(self._pepper, fact.controller, fact.contact)
+        )
+
     def _relink(self, fact: Fact, party: bytes, part: Part) -> None:
         assert fact.contact is not None  # noqa: S101 - `_read` refuses a link without one
-        key = _LINK + party + token(self._pepper, fact.controller, fact.contact)
+        of = token(self._pepper, fact.controller, fact.contact)
+        key = _LINK + party + of
         stored = part.load(key)
-        before = Link(fact.controller, fact.contact, 0, 0) if stored is None else self._link(stored)
-        after = (
+        blank = Link(fact.controller, of, None, 0, 0)
+        before = blank if stored is None else self._link(key, stored)
+        moved = (
             before._replace(linked=max(before.linked, fact.effective))
             if isinstance(fact.detail, PartyLinked)
             else before._replace(unlinked=max(before.unlinked, fact.effective))
         )
+        after = moved._replace(contact=fact.contact).erased(self._erased_at(of, part))
         if after == before:
             return
         self._save(key, part, _link_entry(after))
@@ -121,44 +159,82 @@ class Parties:
             return
         intent = self._codec.encode("noli.Intent", wire.fact_to_intent(fact))
         self._save(key, part, _fact_entry(fact, intent))
-        for stored in part.starting(_LINK + party).values():
-            self._hand_on(fact, self._link(stored), part)
+        for link_key, stored in part.starting(_LINK + party).items():
+            self._hand_on(fact, self._link(link_key, stored), part)
 
     def _hand_on(self, fact: Fact, link: Link, part: Part) -> None:
-        if link.takes(fact):
-            self._emit(fact, link, part)
+        if not link.takes(fact):
+            return
+        self._emit(fact, link, part)
+        if isinstance(fact.detail, ErasureRequested):
+            self._forget(fact, link.token, part)
+
+    def _forget(self, erasure: Fact, of: bytes, part: Part) -> None:
+        """Take an erased contact out of its links, whichever parties they are of."""
+        at = erasure.effective
+        if at <= self._erased_at(of, part):
+            return
+        self._save(_ERASED + of, part, _erased_entry(erasure))
+        linked = {key for key in part.unsaved if key.startswith(_LINK) and key.endswith(of)}
+        linked.update(part.store.labelled(_label(of), b"", _LINKS_MAX))
+        for key in sorted(linked):
+            stored = part.load(key)
+            if stored is not None and key.endswith(of):
+                self._save(key, part, _link_entry(self._link(key, stored).erased(at)))
+
+    def _erased_at(self, of: bytes, part: Part) -> int:
+        stored = part.load(_ERASED + of)
+        return 0 if stored is None else int(self._codec.decode(stored)[1]["linked"])
 
     def _emit(self, fact: Fact, link: Link, part: Part) -> None:
         """The fact as one of the contact, under an id that a repeat has again."""
-        key = token(self._pepper, link.controller, link.contact)
         own = replace(
             fact,
-            fact_id=hashlib.blake2b(fact.fact_id + key, digest_size=16).digest(),
+            fact_id=hashlib.blake2b(fact.fact_id + link.token, digest_size=16).digest(),
             controller=link.controller,
             contact=link.contact,
         )
         lane = OBJECTIONS if fact.denies else GRANTS
-        part.emit_by_key(lane, key, self._codec.encode("noli.Intent", wire.fact_to_intent(own)))
+        intent = self._codec.encode("noli.Intent", wire.fact_to_intent(own))
+        part.emit_by_key(lane, link.token, intent)
 
-    def _link(self, stored: bytes) -> Link:
+    def _link(self, key: bytes, stored: bytes) -> Link:
         datum = self._codec.decode(stored)[1]
-        contact = Contact(Kind(datum["contact"]["kind"]), datum["contact"]["value"])
-        return Link(datum["controller"], contact, datum["linked"], datum["unlinked"])
+        found = datum["contact"]
+        contact = found and Contact(Kind(found["kind"]), found["value"])
+        return Link(datum["controller"], key[-SIZE:], contact, datum["linked"], datum["unlinked"])
 
     def _fact(self, stored: bytes) -> Fact:
         return wire.read_intent(self._codec, self._codec.decode(stored)[1]["intent"])
 
     def _save(self, key: bytes, part: Part, entry: dict[str, Any]) -> None:
-        record = {**entry, "lead": pack_lead(part.epoch, 0), "labels": b""}
+        labels = _label(key[-SIZE:]) if key.startswith(_LINK) else b""
+        record = {**entry, "lead": pack_lead(part.epoch, 0), "labels": labels}
         part.save(key, self._codec.encode(_RECORD, record))
 
 
+def _label(of: bytes) -> bytes:
+    """What links are found by whose contact is erased."""
+    return hashlib.blake2b(of, digest_size=LABEL_SIZE).digest()
+
+
 def _link_entry(link: Link) -> dict[str, Any]:
+    contact = link.contact
     return {
         "controller": link.controller,
-        "contact": {"kind": link.contact.kind, "value": link.contact.value},
+        "contact": contact and {"kind": contact.kind, "value": contact.value},
         "linked": link.linked,
         "unlinked": link.unlinked,
+        "intent": None,
+    }
+
+
+def _erased_entry(erasure: Fact) -> dict[str, Any]:
+    return {
+        "controller": erasure.controller,
+        "contact": None,
+        "linked": erasure.effective,
+        "unlinked": 0,
         "intent": None,
     }
 

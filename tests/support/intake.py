@@ -24,6 +24,7 @@ from schemas.codec import RECORDS, Codec
 
 PEPPER: Final = Pepper(1, bytes(range(32)))
 CONTROL_PARTITIONS: Final = 3
+PARTY_PARTITIONS: Final = 2
 #: 2026-11-22T10:15:00.250Z
 ACCEPTED: Final = 1_795_342_500_250
 
@@ -82,7 +83,7 @@ class Service:
         self.intake = Intake(
             sink,
             codec(),
-            Router(PEPPER, CONTROL_PARTITIONS),
+            Router(PEPPER, CONTROL_PARTITIONS, PARTY_PARTITIONS),
             Recent(1000),
             lambda: next(self.clock),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.codec import RECORDS, Codec, pack_lead
+from schemas.codec import RECORDS, Codec, lead, pack_lead
 
 #: Every record of the contract under some id.
 CODEC = Codec({name: number for number, name in enumerate(RECORDS, 1)})
@@ -16,6 +16,11 @@ class Memory(dict[bytes, bytes]):
     def starting(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Items by prefix."""
         return [item for item in self.items() if item[0].startswith(prefix)]
+
+    def labelled(self, label: bytes, after: bytes, limit: int) -> list[bytes]:
+        """Keys by label, in order."""
+        found = sorted(key for key, value in self.items() if label in lead(value).labels)
+        return [key for key in found if key > after][:limit]
 
 
 class Sent:

@@ -35,7 +35,7 @@ class Forgetful:
 async def serve(config: settings.Settings) -> None:
     """As the intake's own composition root, but for the log."""
     secret = pepper(config)
-    intake = Intake(Forgetful(), codec(), Router(secret, 8), Recent(config.intake_recent))
+    intake = Intake(Forgetful(), codec(), Router(secret, 8, 8), Recent(config.intake_recent))
     keyring = Keyring(config.api_keys_file)
     parts = Parts(intake, keyring, Links([secret]), config.intake_events_per_s)
     listener = httpserver.bind(config.http_host, config.http_port)

@@ -10,13 +10,21 @@ import pytest
 from noli.domain import events
 from noli.domain.token import token
 from noli.intake import envelope
-from noli.intake.limiter import Limiter
 from noli.intake.recent import REMEMBERED_MS, Appended, Mark, Recent
 from noli.intake.routing import Router
+from noli.runtime.limiter import Limiter
 from noli.runtime.problem import Problem
 from schemas.names import CONTROL, GRANTS, OBJECTIONS, PARTIES
-from tests.support.intake import ABSENT, CONTROL_PARTITIONS, PEPPER, consent, event
+from tests.support.intake import (
+    ABSENT,
+    CONTROL_PARTITIONS,
+    PARTY_PARTITIONS,
+    PEPPER,
+    consent,
+    event,
+)
 
+ROUTER = Router(PEPPER, CONTROL_PARTITIONS, PARTY_PARTITIONS)
 DENIALS = (
     event(),
     event("consent.withdrawn"),
@@ -36,8 +44,8 @@ GRANTED = (
 def test_what_can_only_deny_takes_the_objections_lane(raw: dict[str, object]) -> None:
     """Denials go to their own topic, keyed by the contact's token."""
     fact = events.parse(raw, 0)
-    [record] = Router(PEPPER, CONTROL_PARTITIONS).records(fact, b"v")
     assert fact.contact is not None
+    [record] = [each for each in ROUTER.records(fact, b"v") if each.topic != PARTIES]
     assert record.topic == OBJECTIONS
     assert record.key == token(PEPPER, "acme", fact.contact)
     assert record.partition is None
@@ -46,31 +54,30 @@ def test_what_can_only_deny_takes_the_objections_lane(raw: dict[str, object]) ->
 @pytest.mark.parametrize("raw", GRANTED, ids=lambda raw: raw["type"])
 def test_everything_else_of_a_contact_takes_the_grants_lane(raw: dict[str, object]) -> None:
     """What may allow never queues among objections."""
-    [record] = Router(PEPPER, CONTROL_PARTITIONS).records(events.parse(raw, 0), b"v")
+    [record] = ROUTER.records(events.parse(raw, 0), b"v")
     assert record.topic == GRANTS
 
 
 def test_a_fact_of_a_person_is_keyed_by_the_person() -> None:
     """An objection of a party without a contact goes to the parties, keyed by its text."""
     fact = events.parse(event(data={"contact": ABSENT, "party": "crm:42"}), 0)
-    [record] = Router(PEPPER, CONTROL_PARTITIONS).records(fact, b"v")
+    [record] = ROUTER.records(fact, b"v")
     assert (record.topic, record.key) == (PARTIES, b"crm:42")
 
 
 def test_a_link_of_party_and_contact_goes_to_the_parties_only() -> None:
     """A link is the parties' business, although it names a contact."""
     fact = events.parse(event("party.linked", data={"party": "crm:42"}), 0)
-    [record] = Router(PEPPER, CONTROL_PARTITIONS).records(fact, b"v")
+    [record] = ROUTER.records(fact, b"v")
     assert (record.topic, record.key) == (PARTIES, b"crm:42")
 
 
 @pytest.mark.rule("PARTY")
 def test_a_denial_of_party_and_contact_reaches_both() -> None:
     """An objection naming both goes both ways; a consent naming both stays with its contact."""
-    router = Router(PEPPER, CONTROL_PARTITIONS)
     both = {"party": "crm:42"}
-    denial = router.records(events.parse(event(data=both), 0), b"v")
-    grant = router.records(events.parse(consent(data=both), 0), b"v")
+    denial = ROUTER.records(events.parse(event(data=both), 0), b"v")
+    grant = ROUTER.records(events.parse(consent(data=both), 0), b"v")
     assert [record.topic for record in denial] == [OBJECTIONS, PARTIES]
     assert [record.topic for record in grant] == [GRANTS]
 
@@ -78,9 +85,19 @@ def test_a_denial_of_party_and_contact_reaches_both() -> None:
 def test_a_revoked_source_goes_to_every_partition() -> None:
     """One copy per partition of the control topic, none keyed."""
     raw = event("source.revoked", data={"contact": ABSENT, "source_id": "list-9"})
-    records = list(Router(PEPPER, CONTROL_PARTITIONS).records(events.parse(raw, 0), b"v"))
+    records = list(ROUTER.records(events.parse(raw, 0), b"v"))
     assert [(record.topic, record.partition, record.key) for record in records] == [
         (CONTROL, partition, None) for partition in range(CONTROL_PARTITIONS)
+    ]
+
+
+@pytest.mark.rule("ERASED")
+def test_an_erasure_reaches_every_partition_that_may_know_the_contact() -> None:
+    """Its own lane, and a copy per partition of the parties, whose links name contacts."""
+    first, *others = ROUTER.records(events.parse(event("erasure.requested"), 0), b"v")
+    assert (first.topic, first.partition) == (OBJECTIONS, None)
+    assert [(record.topic, record.partition, record.key) for record in others] == [
+        (PARTIES, partition, first.key) for partition in range(PARTY_PARTITIONS)
     ]
 
 

@@ -85,7 +85,7 @@ async def test_a_load_writes_what_the_intake_would(tmp_path: Path) -> None:
         record
         for row in rows()
         for each in row.facts
-        for record in Router(PEPPER, 8).records(
+        for record in Router(PEPPER, 8, 8).records(
             each, CODEC.encode("noli.Intent", wire.fact_to_intent(each))
         )
     ]

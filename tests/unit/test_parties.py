@@ -134,6 +134,86 @@ def test_a_contact_of_another_controller_is_left_alone() -> None:
     assert emitted(LINK, foreign) == set()
 
 
+ERASURE = CODEC.encode(
+    "noli.Intent",
+    wire.fact_to_intent(
+        events.parse(
+            {
+                "specversion": "1.0",
+                "id": "e1",
+                "source": "/crm",
+                "type": "noli.erasure.requested.v1",
+                "time": "2026-02-01T06:00:00Z",
+                "data": {
+                    "controller": "acme",
+                    "contact": {"kind": "email", "value": "anna@example.it"},
+                },
+            },
+            NOON,
+        )
+    ),
+)
+
+
+def ended(*said: tuple[bytes, bytes], stored: bool) -> tuple[Part, Sent]:
+    """A partition after (key, value) records; `stored`: each is on disk before the next."""
+    sent, memory = Sent(), Memory()
+    part = Part(0, 7, PARTIES, cast("PartitionStore", memory), cast("Outputs", sent))
+    step = Parties(CODEC, PEPPER)
+    for offset, (key, value) in enumerate(said):
+        step.process(Record("noli.parties", 0, offset, key, value, NOON), part)
+        if stored:
+            memory.update(part.unsaved)
+            part.unsaved.clear()
+    memory.update(part.unsaved)
+    return part, sent
+
+
+@pytest.mark.rule("ERASED")
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations([(PARTY.encode(), LINK), (ANNA, ERASURE)]))
+)
+def test_an_erased_contact_is_forgotten_by_its_parties(
+    order: tuple[tuple[bytes, bytes], ...], *, stored: bool
+) -> None:
+    """Whichever came first, and a repeated link brings nobody back; other parties forget too."""
+    other = b"shop:7"
+    part, _ = ended((other, LINK), *order, (PARTY.encode(), LINK), stored=stored)
+    assert [key for key, value in part.starting(b"").items() if b"anna@" in value] == []
+    assert len(part.starting(b"L")) == 2
+
+
+@pytest.mark.rule("ERASED")
+@pytest.mark.rule("PARTY")
+def test_who_is_erased_is_still_denied_what_the_person_objects_to() -> None:
+    """The objection goes out under the token, without a contact; a consent no longer does."""
+    said = [LINK, OBJECTION, CONSENT]
+    later = [posted("noli.objection.raised.v1", "o2", 8, via="letter"), CONSENT]
+    party = PARTY.encode()
+    _, sent = ended((party, said[0]), (ANNA, ERASURE), *((party, v) for v in later), stored=True)
+    found = [(topic, key, CODEC.decode(v)[1]) for topic, key, v in sent.records if key == ANNA]
+    assert [(topic, intent["contact"]) for topic, _, intent in found] == [(OBJECTIONS, None)]
+
+
+@pytest.mark.rule("ERASED")
+def test_a_link_said_after_the_erasure_names_the_contact_again() -> None:
+    """The person came back: what they do from then on reaches the contact whole."""
+    party, again = PARTY.encode(), posted("noli.party.linked.v1", "l2", 7, "anna@example.it")
+    part, _ = ended((party, LINK), (ANNA, ERASURE), (party, again), (ANNA, ERASURE), stored=False)
+    assert [key[:1] for key, value in part.starting(b"").items() if b"anna@" in value] == [b"L"]
+
+
+@pytest.mark.rule("ERASED")
+def test_a_person_who_is_erased_leaves_no_contact_in_their_links() -> None:
+    """One erasure of the party: each contact is told, and no link names one."""
+    party = PARTY.encode()
+    whole = posted("noli.erasure.requested.v1", "e2", 6)
+    part, sent = ended((party, LINK), (party, whole), stored=False)
+    assert [key for key, value in part.starting(b"L").items() if b"anna@" in value] == []
+    assert [key for topic, key, _ in sent.records if topic == OBJECTIONS] == [ANNA]
+
+
 def test_a_repeat_emits_nothing_new() -> None:
     """Links and facts read twice lead to the same fact ids."""
     assert emitted(LINK, OBJECTION, LINK, OBJECTION) == emitted(LINK, OBJECTION)

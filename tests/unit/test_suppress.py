@@ -139,14 +139,28 @@ def test_poison_denies_its_contact_and_is_kept_whole(
 def test_an_intent_about_nobody_under_a_contacts_key_is_poison(
     step: Suppress, part: Part, sent: Sent
 ) -> None:
-    """A readable record that is no fact of this contact denies it too, instead of a crash loop."""
+    """What allows nobody in particular denies the contact it stands under, no crash loop."""
+    raw = {"id": "1", "source": "/t", "type": "noli.contract.started.v1"}
+    data = {"controller": "acme", "party": "crm:1", "contract_id": "c"}
+    fact = events.parse({**raw, "specversion": "1.0", "data": data}, ACCEPTED)
+    step.process(record(CONSENT), part)
+    step.process(record(CODEC.encode("noli.Intent", wire.fact_to_intent(fact)), 1), part)
+    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    assert len(sent.of(QUARANTINE)) == 1
+
+
+@pytest.mark.rule("ERASED")
+def test_an_objection_under_a_token_denies_whoever_it_is(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """A person's objection reaches an erased contact of theirs without its name; no alarm."""
     raw = {"id": "1", "source": "/t", "type": "noli.objection.raised.v1"}
     data = {"controller": "acme", "party": "crm:1", "via": "web"}
     fact = events.parse({**raw, "specversion": "1.0", "data": data}, ACCEPTED)
     step.process(record(CONSENT), part)
     step.process(record(CODEC.encode("noli.Intent", wire.fact_to_intent(fact)), 1), part)
     assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
-    assert len(sent.of(QUARANTINE)) == 1
+    assert sent.of(QUARANTINE) == []
 
 
 def test_a_revocation_from_a_clock_ahead_of_ours_is_in_force_at_once(

@@ -16,7 +16,7 @@ from noli.domain.policy import Policy
 from noli.domain.state import Grant, State
 from noli.domain.verdict import Query, Verdict
 from tests.support.histories import CONTACTS, END, History, denials, histories, questions
-from tests.support.law import PARTY, fact, folded, objection, on
+from tests.support.law import consent, fact, folded, objection, on
 
 POLICY = Policy().with_revoked("acme", "list", on(20))
 NOW = on(END + 1)
@@ -167,10 +167,23 @@ def test_consents_whose_times_cross_are_kept_up_to_a_bound() -> None:
     assert max(grant.time for grant in kept) == on(40)
 
 
-def test_a_fact_of_no_contact_belongs_to_no_state() -> None:
+def test_what_allows_but_names_no_contact_belongs_to_no_state() -> None:
     """Folding it is a programming error that says so."""
     with pytest.raises(ValueError, match="belongs to no state"):
-        fold.fold(None, objection(1, party=PARTY))
+        fold.fold(None, replace(consent(1, "sms"), contact=None))
+
+
+@given(histories(), st.integers())
+def test_a_denial_under_a_token_counts_as_one_that_names_the_contact(
+    history: History, seed: int
+) -> None:
+    """Whoever was erased is still denied what the person objects to; order changes nothing."""
+    kind, told = history
+    said = objection(30)
+    one = folded([*told, replace(said, contact=told[0].contact)])
+    nameless = [*told, replace(said, contact=None)]
+    shuffled = random.Random(seed).sample(nameless, len(nameless))
+    assert answers(folded(shuffled), kind) == answers(one, kind)
 
 
 def test_the_repr_of_facts_and_states_shows_nobody() -> None:
