@@ -33,6 +33,20 @@ DialectOption = Annotated[
     str, typer.Option(help="Layout of the files: one of ours (`noli register dialects`) or a file.")
 ]
 ListOption = Annotated[Register, typer.Option("--list", help="Which of the two lists.")]
+AsOfOption = Annotated[str, typer.Option(metavar="T", help="When the register answered, RFC 3339.")]
+ListedOption = Annotated[list[str] | None, typer.Option(help="Outcome that means listed, e.g. 1.")]
+ClearOption = Annotated[
+    list[str] | None, typer.Option(help="Outcome that means not listed, e.g. 0.")
+]
+KnownOption = Annotated[
+    bool, typer.Option("--known-only", help="Pass over numbers this controller has not.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Load the good lines though most are bad.")
+]
+RejectsOption = Annotated[
+    Path | None, typer.Option(help="Where bad lines go.  [default: beside ANSWER]")
+]
 
 
 @app.command()
@@ -76,24 +90,14 @@ def load_(
     answer: Annotated[Path, typer.Argument(metavar="ANSWER", exists=True, dir_okay=False)],
     *,
     controller: ControllerOption,
-    as_of: Annotated[str, typer.Option(metavar="T", help="When the register answered, RFC 3339.")],
+    as_of: AsOfOption,
     dialect: DialectOption,
     register: ListOption = Register.PHONE,
-    listed: Annotated[
-        list[str] | None, typer.Option(help="Outcome that means listed, e.g. 1.")
-    ] = None,
-    clear: Annotated[
-        list[str] | None, typer.Option(help="Outcome that means not listed, e.g. 0.")
-    ] = None,
-    known_only: Annotated[
-        bool, typer.Option("--known-only", help="Pass over numbers this controller has not.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Load the good lines though most are bad.")
-    ] = False,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Where bad lines go.  [default: beside ANSWER]")
-    ] = None,
+    listed: ListedOption = None,
+    clear: ClearOption = None,
+    known_only: KnownOption = False,
+    force: ForceOption = False,
+    rejects: RejectsOption = None,
     wait: Annotated[bool, typer.Option(help="Wait until every verdict is decided.")] = True,
     data: target.DataOption = target.DEFAULT_DATA,
 ) -> None:

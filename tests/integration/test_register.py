@@ -113,6 +113,15 @@ class Desk:
         path.write_text("".join(f"{line}\r\n" for line in lines), "utf-8")
         return path
 
+    def requested(self, controller: str, *options: str) -> list[str]:
+        """The lines of a list to be verified."""
+        path = self.folder / "request.txt"
+        done = self.register(
+            "request", "--controller", controller, *_ALWAYS[:2], "--out", path, *options
+        )
+        assert done.exit_code == 0, done.output
+        return path.read_bytes().decode().removesuffix("\r\n").split("\r\n")
+
     def register(self, *arguments: object) -> Result:
         """`noli register …` as a user runs it."""
         return CliRunner().invoke(app, [str(a) for a in arguments], env=self.environment)
@@ -201,19 +210,9 @@ def test_from_the_list_to_the_verdicts(desk: Desk, controller: str) -> None:
     before = desk.decisions(controller)
     assert called(before, controller, numbers) == later, "checks and old consents are stale"
 
-    request = desk.folder / "request.txt"
-    asked = desk.register(
-        "request", "--controller", controller, "--dialect", "fenix-like", "--out", request
-    )
-    assert asked.exit_code == 0, asked.output
-    assert request.read_bytes().decode().splitlines() == [national(n) for n in numbers]
-    due = desk.register(
-        "request", "--controller", controller, "--dialect", "fenix-like", "--due", "3d",
-        "--out", desk.folder / "due.txt",
-    )  # fmt: skip
-    assert due.exit_code == 0, due.output
-    asked_for = (desk.folder / "due.txt").read_text("utf-8").split()
-    assert asked_for == [national(n) for n in numbers if n not in later]
+    assert desk.requested(controller) == [national(n) for n in numbers]
+    due = [national(n) for n in numbers if n not in later]
+    assert desk.requested(controller, "--due", "3d") == due
 
     bad = {41: "rubbish", 500: f"{national(499)},7", 1_999: "33,0"}
     lines = [bad.get(n, f"{national(n)},{int(n in listed)}") for n in numbers]
