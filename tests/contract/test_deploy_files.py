@@ -29,7 +29,7 @@ def compose() -> dict[str, Any]:
 def pom_versions() -> dict[str, str]:
     """Artifact → version of everything in the local stack's pom."""
     space = "{http://maven.apache.org/POM/4.0.0}"
-    root = ET.parse(ROOT / "deploy/local/pom.xml").getroot()
+    root = ET.parse(ROOT / "noli/cli/stack/local/pom.xml").getroot()
     return {
         str(item.findtext(f"{space}artifactId")): str(item.findtext(f"{space}version"))
         for kind in ("dependency", "artifactItem")
@@ -77,7 +77,7 @@ def test_compose_and_local_broker_have_the_same_settings() -> None:
     """A broker property set in one place is set to the same value in the other."""
     local = dict(
         line.split("=", 1)
-        for line in (ROOT / "deploy/local/server.properties").read_text().splitlines()
+        for line in (ROOT / "noli/cli/stack/local/server.properties").read_text().splitlines()
         if "=" in line and not line.startswith("#")
     )
     environment = compose()["services"]["kafka"]["environment"]

@@ -50,6 +50,14 @@ def test_every_contract_and_the_catalogue_ship(wheel: Path) -> None:
     assert wanted <= set(zipfile.ZipFile(wheel).namelist())
 
 
+def test_the_local_stack_ships(wheel: Path) -> None:
+    """`noli up` finds in the wheel what its Kafka and registry are fetched and run by."""
+    folder = ROOT / "noli" / "cli" / "stack" / "local"
+    wanted = {str(path.relative_to(ROOT)) for path in folder.iterdir()}
+    assert wanted
+    assert wanted <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_each_name_has_one_owner(installed: Environment) -> None:
     """No other installed distribution claims one of our import names."""
     done = installed.python(OWNERS % PACKAGES)

@@ -1,4 +1,4 @@
-"""The stack's own files: in a checkout in `deploy/local`, in a wheel beside this module."""
+"""The stack's own files, those it ships with (`local/`) and those it writes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,10 @@ PRIVATE_FILE: Final = 0o600
 
 def stack_file(name: str) -> Path:
     """Path of `pom.xml`, `server.properties` or `log4j2.properties`."""
-    for place in (_HERE / "local", IMPORT_ROOT / "deploy" / "local"):
-        if (place / name).is_file():
-            return place / name
-    raise ProblemError(
-        f"{name} of the local stack is missing",
-        "run from a checkout of the repository, or reinstall noli",
-    )
+    path = _HERE / "local" / name
+    if not path.is_file():
+        raise ProblemError(f"{name} of the local stack is missing", "reinstall noli")
+    return path
 
 
 def private_dir(path: Path) -> Path:
