@@ -134,7 +134,7 @@ def load_(
 
 
 def _tell(desk: bulk.Desk, survey: answers.Survey, kept: Rejects) -> None:
-    parts = [f"{survey.good:,} lines loaded"]
+    parts = [f"{survey.good:,} lines taken"]
     if survey.refused:
         parts.append(f"{survey.refused:,} refused")
     if survey.doubted:

@@ -12,13 +12,14 @@ from noli.domain.contact import normalise
 from noli.domain.facts import Fact
 from noli.domain.token import Pepper, token
 from noli.intake.routing import Router
-from noli.loading import journal
+from noli.loading import force, journal
 from noli.loading.loader import Loader, Row, Unsuited, suited
-from noli.runtime import chunks
+from noli.runtime import broker, chunks
 from noli.runtime.chunks import Item
 from noli.runtime.kafka import NotDurable, Outgoing, Placed
 from noli.runtime.part import Record
 from noli.runtime.partition import partition_of
+from noli.runtime.settings import Settings
 from schemas.names import BULK
 from tests.support.law import ACME, PARTY, consent, fact, objection
 from tests.support.step import CODEC
@@ -166,3 +167,41 @@ def test_a_contact_s_facts_keep_their_partition() -> None:
     """Two spellings, one token, one partition."""
     keys = {token(PEPPER, ACME, normalise("phone", n)) for n in ("333 0000001", "+393330000001")}
     assert len(keys) == 1
+
+
+class Committed:
+    """A group that commits as told, one look after the other; then nothing more."""
+
+    def __init__(self, *looks: dict[int, int]) -> None:
+        self.looks = list(looks)
+
+    def __call__(self, _client: object, group: str, topic: str) -> dict[int, int]:
+        """What the group has committed."""
+        assert (group, topic) == ("g", BULK)
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+class Unhurried:
+    """An admin client that waits for nothing."""
+
+    def poll(self, _seconds: float) -> None:
+        """Return at once."""
+
+
+@pytest.mark.parametrize(
+    "looks, done, told",
+    [
+        ([{}, {0: 5}, {0: 5, 1: 9}], True, [12, 7, 0]),
+        ([{0: 5, 1: 7}], True, [0]),
+        ([{}, {0: 4}], False, [12, 8]),
+    ],
+)
+def test_a_load_is_in_force_once_its_chunks_are_committed(
+    monkeypatch: pytest.MonkeyPatch, looks: list[dict[int, int]], done: bool, told: list[int]
+) -> None:
+    """Chunks left are told; a worker that takes none for long is not waited for."""
+    monkeypatch.setattr(broker, "admin", lambda _settings: Unhurried())
+    monkeypatch.setattr(broker, "committed", Committed(*looks))
+    left: list[int] = []
+    assert force.awaited(Settings(), "g", {0: 5, 1: 7}, 0.01, left.append) is done
+    assert left[: len(told)] == told

@@ -105,7 +105,7 @@ class Standing:
 def standing(desk: Desk, asked: Asked, *, known_only: bool) -> Standing:
     """Read the states of the controller's contacts. Raises `ProblemError`."""
     found = Standing(known=set() if known_only else None)
-    with bulk.bar(desk.screen, "hundredths") as progress:
+    with bulk.bar(desk.screen, "") as progress:
         task = progress.add_task("reading the states", total=None)
         try:
             for each in states.read(

@@ -31,7 +31,7 @@ def selected(desk: Desk, controller: str, register: Register, until: int | None)
     """Normalised values of who must be verified, sorted; `until`: only if due by then (ms)."""
     found: dict[bytes, str] = {}
     policy = Policy()
-    with bulk.bar(desk.screen, "hundredths") as progress:
+    with bulk.bar(desk.screen, "") as progress:
         task = progress.add_task("reading the states", total=None)
         try:
             for known in states.read(
