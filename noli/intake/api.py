@@ -12,11 +12,10 @@ from starlette.responses import Response
 from noli.domain import times
 from noli.intake import envelope
 from noli.intake.accept import Intake, Outcome, Taken
-from noli.intake.limiter import Limiter
-from noli.runtime import clock
 from noli.runtime.apikeys import Keyring
 from noli.runtime.httpserver import json_response, read_body
 from noli.runtime.kafka import NotDurable
+from noli.runtime.limiter import Limiter, spend
 from noli.runtime.logging import get_logger
 from noli.runtime.problem import Problem, unavailable
 
@@ -44,7 +43,7 @@ def events_handler(intake: Intake, keyring: Keyring, limiter: Limiter) -> Handle
         )
         body = await read_body(request, BODY_MAX, BODY_TIMEOUT_S)
         post = envelope.decode(body, headers)
-        _spend(limiter, key.name, len(post.events))
+        spend(limiter, key.name, len(post.events))
         try:
             outcome = await intake.take(post.events)
         except NotDurable as error:
@@ -79,13 +78,6 @@ def not_durable(error: NotDurable) -> str:
     """What to tell a sender whose events the log did not confirm."""
     doubt = "it may hold them all the same; " if error.indeterminate else ""
     return f"the log did not confirm ({error}); {doubt}send the same again, ids included"
-
-
-def _spend(limiter: Limiter, caller: str, events: int) -> None:
-    wait = limiter.spend(caller, max(1, events), clock.steady())
-    if wait > 0:
-        detail = "this API key posts faster than its limit; wait, then send the same again"
-        raise Problem(429, "too-fast", detail, headers={"Retry-After": str(int(wait) + 1)})
 
 
 def _refused(outcome: Outcome) -> Problem:

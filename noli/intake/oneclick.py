@@ -22,11 +22,11 @@ from noli.domain import times
 from noli.intake import links, pages
 from noli.intake.accept import Intake
 from noli.intake.api import RETRY_AFTER_S, answer, not_durable
-from noli.intake.limiter import Limiter
 from noli.intake.links import Link, Links
 from noli.runtime import clock
 from noli.runtime.httpserver import json_response, read_body
 from noli.runtime.kafka import NotDurable
+from noli.runtime.limiter import Limiter
 from noli.runtime.problem import Problem, unavailable
 
 #: Source of the objections raised here.

@@ -14,11 +14,11 @@ from starlette.types import ASGIApp
 
 from noli.intake import api, oneclick
 from noli.intake.accept import Intake
-from noli.intake.limiter import Limiter
 from noli.intake.links import Links
 from noli.runtime import apidocs, clock, httpserver
 from noli.runtime.apikeys import Keyring
 from noli.runtime.broker import BrokerUnavailable, Cluster
+from noli.runtime.limiter import Limiter
 from schemas.names import CONTROL, GRANTS, OBJECTIONS, PARTIES, QUARANTINE
 
 #: Topics without which some event could not be taken.

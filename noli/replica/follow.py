@@ -58,9 +58,12 @@ class Batch(NamedTuple):
 
 
 class Follower:
-    """A consumer of every partition of one topic."""
+    """A consumer of every partition of one topic; holds at most `queued_kb` that nobody took."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, batch: int = _BATCH, queued_kb: int = _QUEUED_KB
+    ) -> None:
+        self._batch = batch
         self._topic = settings.decisions_topic
         self._admin = admin(settings)
         self._consumer = Consumer(
@@ -69,8 +72,8 @@ class Follower:
                 None,
                 enable_partition_eof=True,
                 fetch_message_max_bytes=_FETCH_BYTES,
-                queued_min_messages=_QUEUED,
-                queued_max_messages_kbytes=_QUEUED_KB,
+                queued_min_messages=min(_QUEUED, 4 * batch),
+                queued_max_messages_kbytes=queued_kb,
             )
         )
 
@@ -103,7 +106,7 @@ class Follower:
         first = self._consumer.poll(_WAIT_S)
         if first is None:
             return Batch((), ())
-        messages = [first, *self._consumer.consume(_BATCH, _GATHER_S)]
+        messages = [first, *self._consumer.consume(self._batch, _GATHER_S)]
         if all(message.error() is None for message in messages):
             return Batch(messages, ())
         records, ends = [], []

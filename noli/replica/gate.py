@@ -19,7 +19,7 @@ from noli.domain.channel import Kind
 from noli.domain.contact import Contact, Unreadable, normalise
 from noli.domain.token import Pepper, token
 from noli.replica.encoding import Damaged, until_of
-from noli.replica.head import Refused, pepper_check
+from noli.replica.head import Head, Refused, pepper_check
 from noli.replica.reader import Found, Reader
 from noli.replica.shape import Ruling, Shape
 from noli.runtime import metrics
@@ -157,6 +157,10 @@ class Gate:
             return self._listed(controller, contacts, asked)
         except Exception as error:  # noqa: BLE001 - as above
             return [self._shut(error, len(contacts))] * len(contacts)
+
+    def head(self) -> Head:
+        """What the copy is of and how far it is. Raises `Refused` where none can be used."""
+        return self._reader.head()
 
     def status(self) -> Status:
         """How the copy is, for readiness."""

@@ -16,7 +16,7 @@ from weakref import WeakSet
 import lmdb
 
 from noli.replica.encoding import Damaged, shape_of
-from noli.replica.head import Refused, as_of, check_readable
+from noli.replica.head import Head, Refused, as_of, check_readable
 from noli.replica.shape import Shape
 from noli.replica.store import Store, current
 from noli.runtime.clock import steady
@@ -72,6 +72,17 @@ class Reader:
                 return self._fetch(self._store(), tokens)
             except (lmdb.Error, Refused) as error:
                 raise self._shut(error) from error
+
+    def head(self) -> Head:
+        """What the copy is of and how far it is. Raises `Refused`."""
+        with self._lock:
+            store = self._store()
+            try:
+                head = store.head()
+            except (lmdb.Error, Refused) as error:
+                raise self._shut(error) from error
+            check_readable(head, *self._pepper)
+            return head
 
     def contacts(self) -> int:
         """How many contacts the copy holds. Raises `Refused`."""

@@ -123,10 +123,10 @@ class Shape:
         self._brands = frozenset(row.brand for row in rows) | {EVERY_BRAND}
         self._products = frozenset(product for row in rows for product in row.products)
         self._rows = _known(rows, self._brands)
-        self._rulings: dict[tuple[Kind, str, str, str | None, str | None], Ruling] = {}
+        self._rulings: dict[tuple[Kind | None, str, str, str | None, str | None], Ruling] = {}
 
     def ruling(
-        self, kind: Kind, channel: str, purpose: str, brand: str | None, product: str | None
+        self, kind: Kind | None, channel: str, purpose: str, brand: str | None, product: str | None
     ) -> Ruling:
         """The law's answer; asked for once per kind, pair, named brand and named product.
 
@@ -148,7 +148,7 @@ class Shape:
         return found
 
 
-def _rule(rows: tuple[Row, ...], kind: Kind, query: Query) -> Ruling:
+def _rule(rows: tuple[Row, ...], kind: Kind | None, query: Query) -> Ruling:
     now = answer_from(rows, kind, query, 0)
     then = answer_from(rows, kind, query, _FAR_MS * 2)
     return Ruling(now, then, None if now.until is None else now.until - _FAR_MS)

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Age of the copy beyond which every answer is STALE_REPLICA."),
     ] = 30.0
+    lookup_questions_per_s: Annotated[
+        int, Field(ge=1, description="Questions each API key may ask a second, on average.")
+    ] = 50_000
     decisions_topic: Annotated[str, Field(description="Topic the copy is made of.")] = DECISIONS
     public_url: Annotated[
         str,

@@ -16,10 +16,11 @@ from noli.replica import gate as gates
 from noli.replica import store as copies
 from noli.replica.gate import Gate
 from noli.replica.lookup import service as services
-from noli.replica.lookup.service import application
+from noli.replica.lookup.service import Parts, application
 from noli.runtime import apikeys
 from noli.runtime.apikeys import Keyring
 from tests.support.copies import ALICE, CONTROLLER, NOW, PEPPER, decision, denial, fresh, row
+from tests.support.feeds import no_feeds
 from tests.support.openapi import Description
 
 LEASE_S: Final = 30.0
@@ -38,11 +39,12 @@ QUESTION: Final = {
 class Service:
     """The whole application over a copy, and a client that holds one key per scope."""
 
-    def __init__(self, folder: Path, gate: Gate) -> None:
+    def __init__(self, folder: Path, gate: Gate, limit: int = 50_000) -> None:
         pairs = {scope: apikeys.new(f"for {scope}", [scope]) for scope in apikeys.SCOPES}
         self.keys = {scope: key for scope, (key, _) in pairs.items()}
         apikeys.write(folder / "keys.json", [line for _, line in pairs.values()])
-        app = application(gate, Keyring(folder / "keys.json"), LEASE_S)
+        self.keyring = Keyring(folder / "keys.json")
+        app = application(Parts(gate, self.keyring, no_feeds, LEASE_S, limit))
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app), base_url="http://lookup.test"
         )
@@ -212,6 +214,22 @@ async def test_only_keys_of_the_scope_may_ask(service: Service) -> None:
     assert (await service.ask(QUESTION, key="noli_unknown")).status_code == 401
     for scope in ("events:write", "evidence:read", "admin"):
         assert (await service.ask(QUESTION, key=service.keys[scope])).status_code == 403
+
+
+async def test_a_key_that_asks_too_fast_is_told_to_wait(tmp_path: Path, copy: Path) -> None:
+    """429 with Retry-After, per key and by question; what is allowed at once is two seconds' worth.
+
+    Another key is not held up.
+    """
+    with Gate.open(copy, pepper=PEPPER) as gate:
+        slow = Service(tmp_path, gate, limit=10)
+        assert (await slow.ask(*[QUESTION] * 20)).status_code == 200
+        refused = await slow.ask(*[QUESTION] * 5)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        another, line = apikeys.new("another", ["decisions:read"])
+        apikeys.write(tmp_path / "keys.json", [*apikeys.read(tmp_path / "keys.json"), line])
+        slow.keyring._next_look = 0
+        assert (await slow.ask(QUESTION, key=another)).status_code == 200
 
 
 async def test_readiness_is_freshness(

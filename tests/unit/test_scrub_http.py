@@ -14,10 +14,11 @@ import pytest
 from noli.replica import gate as gates
 from noli.replica.gate import Gate
 from noli.replica.lookup import scrubbing
-from noli.replica.lookup.service import application
+from noli.replica.lookup.service import Parts, application
 from noli.runtime import apikeys
 from noli.runtime.apikeys import Keyring
 from tests.support.copies import ALICE, CONTROLLER, NOW, PEPPER, decision, fresh, row
+from tests.support.feeds import no_feeds
 from tests.support.openapi import Description
 
 DESCRIPTION = Description("noli.replica.lookup")
@@ -35,7 +36,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx2.A
     with Gate.open(tmp_path / "copy", pepper=PEPPER) as gate:
         yield httpx2.AsyncClient(
             transport=httpx2.ASGITransport(
-                app=application(gate, Keyring(tmp_path / "keys.json"), 30.0)
+                app=application(Parts(gate, Keyring(tmp_path / "keys.json"), no_feeds))
             ),
             base_url="http://lookup.test",
             headers={"Authorization": f"Bearer {key}"},

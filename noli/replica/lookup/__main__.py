@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
+from noli.replica.changes.feed import Feeds
 from noli.replica.gate import Gate
-from noli.replica.lookup.service import application
-from noli.runtime import httpserver, logging, settings
+from noli.replica.lookup.service import Parts, application
+from noli.runtime import httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
@@ -14,11 +17,17 @@ def main(_stop: Stop) -> None:
     """Compose and serve."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
-    keyring = Keyring(config.api_keys_file)
-    lease_s = config.lease_seconds
+    secret = pepper(config)
     listener = httpserver.bind(config.http_host, config.http_port)
-    with Gate.open(config.replica, pepper=pepper(config), lease_seconds=lease_s) as gate:
-        httpserver.run(httpserver.serve(application(gate, keyring, lease_s), listener))
+    with Gate.open(config.replica, pepper=secret, lease_seconds=config.lease_seconds) as gate:
+        parts = Parts(
+            gate,
+            Keyring(config.api_keys_file),
+            Feeds(config, cache(partial(registry.codec, config))),
+            config.lease_seconds,
+            config.lookup_questions_per_s,
+        )
+        httpserver.run(httpserver.serve(application(parts), listener))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -14,11 +15,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from noli.domain import times
-from noli.replica.gate import Answer, Gate, Question
-from noli.replica.lookup import questions, scrubbing
+from noli.replica.gate import LEASE_S, Answer, Gate, Question
+from noli.replica.lookup import changes, questions, scrubbing
 from noli.runtime import apidocs, httpserver
 from noli.runtime.apikeys import Keyring
 from noli.runtime.clock import now_ms
+from noli.runtime.limiter import Limiter, spend
 
 #: Bytes of a body: a thousand questions of half a kilobyte.
 BODY_MAX: Final = 512_000
@@ -29,11 +31,27 @@ BODY_TIMEOUT_S: Final = 5.0
 #: Questions answered before others get their turn: about 2 ms.
 _TURN: Final = 100
 
+#: Questions each API key may ask a second, on average, and seconds' worth of them at once.
+QUESTIONS_PER_S: Final = 50_000
+_BURST_S: Final = 2
+
 _MS_PER_S: Final = 1000
 
 
-def application(gate: Gate, keyring: Keyring, lease_s: float) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of. `feeds` makes what a stream of changes reads from."""
+
+    gate: Gate
+    keyring: Keyring
+    feeds: changes.Feeds
+    lease_s: float = LEASE_S
+    questions_per_s: int = QUESTIONS_PER_S
+
+
+def application(parts: Parts) -> ASGIApp:
     """The routes of the lookup. Ready means: a question asked now would be answered fresh."""
+    gate, keyring = parts.gate, parts.keyring
 
     def ready() -> tuple[bool, Mapping[str, object]]:
         status = gate.status()
@@ -42,26 +60,31 @@ def application(gate: Gate, keyring: Keyring, lease_s: float) -> ASGIApp:
         return status.fresh, detail if status.fresh else {"why": status.reason, **detail}
 
     description = resources.files("noli.replica.lookup").joinpath("openapi.json")
+    follow = changes.changes_handler(gate, keyring, parts.feeds)
     return httpserver.application(
         [
-            Route("/v1/decisions", _decisions(gate, keyring, lease_s), methods=["POST"]),
+            Route("/v1/decisions", _decisions(parts), methods=["POST"]),
             Route("/v1/scrub", scrubbing.scrub_handler(gate, keyring), methods=["POST"]),
+            Route("/v1/changes", follow, methods=["GET"]),
             *httpserver.probes(ready),
             *apidocs.routes(description.read_text("utf-8")),
         ]
     )
 
 
-def _decisions(
-    gate: Gate, keyring: Keyring, lease_s: float
-) -> Callable[[Request], Awaitable[Response]]:
-    lease_ms = int(lease_s * _MS_PER_S)
+def _decisions(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
+    lease_ms = int(parts.lease_s * _MS_PER_S)
+    callers = Limiter(parts.questions_per_s, parts.questions_per_s * _BURST_S)
+    gate = parts.gate
 
     async def post_decisions(request: Request) -> Response:
         headers = request.headers
-        keyring.authorise(headers.get("authorization"), headers.get("x-api-key"), "decisions:read")
+        key = parts.keyring.authorise(
+            headers.get("authorization"), headers.get("x-api-key"), "decisions:read"
+        )
         body = await httpserver.read_body(request, BODY_MAX, BODY_TIMEOUT_S)
         asked = questions.read(body, headers, now_ms(), lease_ms)
+        spend(callers, key.name, len(asked))
         answers: list[Answer] = []
         for turn in _turns(asked):
             if answers:

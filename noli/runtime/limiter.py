@@ -6,6 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from noli.runtime import clock
+from noli.runtime.problem import Problem
+
 #: Callers remembered; the longest unseen one is forgotten first, and starts full again.
 _CALLERS_MAX: Final = 10_000
 
@@ -43,3 +46,11 @@ class Limiter:
             return missing / self._rate
         bucket.level -= cost
         return 0.0
+
+
+def spend(limiter: Limiter, caller: str, cost: int) -> None:
+    """Spend for a request, at least 1. Raises `Problem` 429 with the seconds to wait."""
+    wait = limiter.spend(caller, max(1, cost), clock.steady())
+    if wait > 0:
+        detail = "this API key is faster than its limit; wait, then send the same again"
+        raise Problem(429, "too-fast", detail, headers={"Retry-After": str(int(wait) + 1)})

@@ -1,0 +1,200 @@
+"""`GET /v1/changes`: verdict changes as server-sent events (WHATWG HTML, 9.2).
+
+Each event's `id` is a place in the log, so a client that comes back with `Last-Event-ID` misses
+nothing. A client that reads slowly is not waited for without bound, and nothing is kept for it:
+what it has not taken stays in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, Protocol
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from noli.domain import times
+from noli.replica.changes.feed import Told
+from noli.replica.follow import LogUnavailable
+from noli.replica.gate import Gate
+from noli.replica.head import Head, Refused
+from noli.runtime.apikeys import Keyring
+from noli.runtime.clock import steady
+from noli.runtime.logging import get_logger
+from noli.runtime.problem import Problem, unavailable
+from noli.runtime.registry import RegistryUnavailable
+
+log = get_logger()
+
+#: Streams at once: each has a consumer and a thread.
+AT_ONCE: Final = 32
+
+#: Seconds without a change after which a client is told that we live, and where it stands.
+HEARTBEAT_S: Final = 5.0
+
+#: Seconds that a client may leave us waiting: it is told so and let go, or cut off.
+SLOW_S: Final = 5.0
+CUT_S: Final = 30.0
+
+_RETRY_AFTER_S: Final = 5
+#: What browsers' EventSource waits before it comes back, in ms.
+_RETRY: Final = b"retry: 1000\n\n"
+
+
+class Feed(Protocol):
+    """What is used of `noli.replica.changes.feed.Feed`; its calls block."""
+
+    def start(self, wanted: str | None, copy: Head) -> str | None:
+        """Begin."""
+
+    def again(self, copy: Head) -> None:
+        """Begin anew."""
+
+    def read(self) -> list[Told]:
+        """What is new."""
+
+    def at(self) -> str:
+        """The place."""
+
+    def as_of(self) -> int | None:
+        """How fresh."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+Feeds = Callable[[Collection[str]], Feed]
+
+
+class _Events(StreamingResponse):
+    """Watches how long the client takes."""
+
+    def __init__(self, stream: _Stream, over: Callable[[], None]) -> None:
+        super().__init__(stream.events(), media_type="text/event-stream")
+        self.headers["Cache-Control"] = "no-store"
+        self._stream = stream
+        self._over = over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def timed(message: Message) -> None:
+            began = steady()
+            async with asyncio.timeout(CUT_S):
+                await send(message)
+            self._stream.slow |= steady() - began > SLOW_S
+
+        try:
+            await super().__call__(scope, receive, timed)
+        except TimeoutError:
+            log.warning("changes.cut", reason="the client took nothing", seconds=CUT_S)
+            raise
+        finally:
+            self._stream.close()
+            self._over()
+
+
+class _Stream:
+    """One client: a feed on a thread of its own."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.slow = False
+        self._gate = gate
+        self._thread = ThreadPoolExecutor(1, "changes")
+        self._feed: Feed | None = None
+        self._lost: str | None = None
+
+    async def open(self, make: Callable[[], Feed], wanted: str | None) -> None:
+        """Begin. Raises `Problem` 422 for what is no place, 503 where there is none to begin."""
+        try:
+            head = self._gate.head()
+            self._feed = await self._do(make)
+            self._lost = await self._do(partial(self._feed.start, wanted, head))
+        except ValueError as error:
+            detail = "from: give `beginning`, or the id of an event"
+            raise Problem(422, "refused", detail) from error
+        except (Refused, LogUnavailable, RegistryUnavailable) as error:
+            raise unavailable(f"no changes now: {error}", _RETRY_AFTER_S) from error
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The stream's bytes, until the client leaves, is too slow, or the log fails."""
+        yield _RETRY
+        yield self._reset(self._lost) if self._lost else self._position()
+        beat_at = steady() + HEARTBEAT_S
+        while not self.slow:
+            try:
+                told = await self._do(self._known.read)
+            except Refused as refusal:
+                await self._do(partial(self._known.again, self._gate.head()))
+                yield self._reset(str(refusal))
+                continue
+            if told:
+                yield b"".join(_event("change", each.at, each.data) for each in told)
+                beat_at = steady() + HEARTBEAT_S
+            elif steady() >= beat_at:
+                yield b": heartbeat\n\n" + self._position()
+                beat_at = steady() + HEARTBEAT_S
+        why = f"the client took longer than {SLOW_S:g} s; come back with Last-Event-ID"
+        log.warning("changes.slow", reason=why)
+        yield _event("slow", self._known.at(), {"why": why})
+
+    def close(self) -> None:
+        """Let go of the feed, once its thread is done with it."""
+        if self._feed is not None:
+            self._thread.submit(self._feed.close)
+        self._thread.shutdown(wait=False)
+
+    @property
+    def _known(self) -> Feed:
+        assert self._feed is not None  # noqa: S101 - `open` made it
+        return self._feed
+
+    async def _do(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the call gives
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _position(self) -> bytes:
+        as_of = self._known.as_of()
+        data = {"as_of": None if as_of is None else times.text(as_of)}
+        return _event("position", self._known.at(), data)
+
+    def _reset(self, why: str) -> bytes:
+        remedy = "forget every verdict held, ask /v1/decisions again; changes go on from here"
+        return _event("reset", self._known.at(), {"why": why, "remedy": remedy})
+
+
+def changes_handler(
+    gate: Gate, keyring: Keyring, feeds: Feeds
+) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint: 200 and a stream without an end, or 4xx, or 503 where the log is not there."""
+    under_way = 0
+
+    def over() -> None:
+        nonlocal under_way
+        under_way -= 1
+
+    async def get_changes(request: Request) -> Response:
+        nonlocal under_way
+        headers, query = request.headers, request.query_params
+        keyring.authorise(headers.get("authorization"), headers.get("x-api-key"), "decisions:read")
+        if under_way >= AT_ONCE:
+            detail = f"{AT_ONCE} streams are open; share one between processes of a host"
+            raise Problem(429, "too-many", detail, headers={"Retry-After": str(_RETRY_AFTER_S)})
+        wanted = headers.get("last-event-id") or query.get("from") or None
+        stream = _Stream(gate)
+        under_way += 1
+        try:
+            await stream.open(partial(feeds, query.getlist("controller")), wanted)
+        except BaseException:
+            stream.close()
+            over()
+            raise
+        return _Events(stream, over)
+
+    return get_changes
+
+
+def _event(name: str, at: str, data: object) -> bytes:
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (at.encode(), name.encode(), orjson.dumps(data))
