@@ -123,7 +123,7 @@ class Suppress:
         now = now_ms()
         version = max(version + 1, now_us())
         rows, next_change = verdicts(state, cast("Policy", part.shared), now)
-        labels = b"".join(labels_of(state))
+        labels = b"".join(sorted(labels_of(state)))
         stored = self._codec.encode(
             "noli.ContactState",
             wire.state_to_record(state, part.epoch, version, next_change, labels),
