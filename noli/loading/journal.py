@@ -14,9 +14,11 @@ from pathlib import Path
 
 @dataclass(slots=True)
 class Journal:
-    """Of one job. `lines`: done up to that line; `ends`: per partition the offset behind its last
-    chunk; `chunks`: sent so far, the number of the next one.
-    """  # noqa: D205 - three fields, one sentence
+    """How far one job has come.
+
+    Done up to line `lines`, in `chunks` chunks; `ends` is the offset behind the last of each
+    partition.
+    """
 
     path: Path
     job: str

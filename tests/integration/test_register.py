@@ -195,9 +195,10 @@ def versions(decisions: Decisions) -> dict[bytes, int]:
 @pytest.mark.rule("REGISTER")
 @pytest.mark.rule("REGISTER-FRESH")
 def test_from_the_list_to_the_verdicts(desk: Desk, controller: str) -> None:
-    """2,000 numbers asked for and answered: the listed fall but for later consents, checks count,
-    another controller's stay; the same answer again, even without its journal, moves no version.
-    """  # noqa: D205 - one story
+    """The listed fall but for later consents, checks count, another controller's stay; again: same.
+
+    2,000 numbers are asked for and answered; the second time even without the first's journal.
+    """
     now = now_ms()
     as_of = now - times.HOUR
     numbers = range(KNOWN)
