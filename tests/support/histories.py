@@ -108,19 +108,23 @@ def _fact(chance: Random, kind: Kind, told: _Told) -> Fact:
     )  # fmt: skip
 
 
+def history(chance: Random, size: int, *, erasures: bool = True) -> History:
+    """A kind of contact and `size` facts about it, no fact twice."""
+    kind = chance.choice(_KINDS)
+    told = []
+    for _ in range(size):
+        if erasures and not chance.randrange(_ERASURES):
+            told.append(_fact(chance, kind, ("erasure.requested", {})))
+        else:
+            told.append(_fact(chance, kind, chance.choice(_TELLERS)(chance, kind)))
+    return kind, list({each.fact_id: each for each in told}.values())
+
+
 def histories(*, most: int = 8, erasures: bool = True) -> st.SearchStrategy[History]:
-    """A kind of contact and up to `most` facts about it, no fact twice."""
+    """Histories of up to `most` facts."""
 
     def tell(size: int, seed: int) -> History:
-        chance = Random(seed)
-        kind = chance.choice(_KINDS)
-        told = []
-        for _ in range(size):
-            if erasures and not chance.randrange(_ERASURES):
-                told.append(_fact(chance, kind, ("erasure.requested", {})))
-            else:
-                told.append(_fact(chance, kind, chance.choice(_TELLERS)(chance, kind)))
-        return kind, list({each.fact_id: each for each in told}.values())
+        return history(Random(seed), size, erasures=erasures)
 
     return st.builds(tell, st.integers(1, most), _SEEDS)
 
