@@ -49,6 +49,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "load": Row("noli.cli.load", "Load a file of consents, behind objections.", _OPERATE),
     "register": Row("noli.cli.register", "The register of objections: ask, load.", _OPERATE),
     "scrub": Row("noli.cli.scrub", "A list through the gate: verdicts, certificate.", _OPERATE),
+    "replica": Row("noli.cli.replica", "Export, verify, import the local copy.", _OPERATE),
     "keys": Row("noli.cli.keys", "Add, list and revoke API keys.", _OPERATE),
     "unsubscribe-link": Row("noli.cli.link", "Print an unsubscribe link (RFC 8058).", _OPERATE),
     "explain": Row("noli.cli.explain", "Explain a contact, now or then, by its facts.", _OPERATE),

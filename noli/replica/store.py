@@ -58,7 +58,10 @@ class Store:
     Opening raises `Refused` for a copy that cannot be used, `lmdb.Error` where the machine failed.
     """
 
-    def __init__(self, directory: Path, *, write: bool = False, durable: bool = True) -> None:
+    def __init__(
+        self, directory: Path, *, write: bool = False, durable: bool = True, lock: bool = True
+    ) -> None:
+        """`lock` False: nobody else has it open, and no lock file is made beside it."""
         self._directory = directory
         self.name = directory.name
         if write:
@@ -77,6 +80,7 @@ class Store:
                 # with them, and they are read again.
                 metasync=False,
                 sync=durable,
+                lock=lock,
                 readahead=False,
             )
         except lmdb.Error as error:

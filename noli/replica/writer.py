@@ -6,11 +6,9 @@ has are refused: withdrawn from readers, who then deny, and built anew from the 
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Final
 
 import lmdb
@@ -29,19 +27,20 @@ from noli.replica.head import (
     pepper_check,
 )
 from noli.replica.intern import Interner
+from noli.replica.lock import only_writer
 from noli.replica.put import put
 from noli.replica.store import Store
 from noli.replica.take import Entries, Taker
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
+from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop
 from noli.runtime.settings import Settings
 from schemas.codec import Codec
 
 log = get_logger()
 
-_LOCK: Final = "writer.lock"
 _SPOOL: Final = "spool"
 
 #: How often gauges are set and slots of dead readers freed, in seconds.
@@ -50,17 +49,18 @@ _TEND_EVERY_S: Final = 1.0
 _MS_PER_S: Final = 1000
 
 
-class SecondWriter(Exception):
-    """Another process writes this copy."""
-
-
 class Writer:
-    """Keeps one copy equal to the log. `run` returns when asked to stop."""
+    """Keeps one copy equal to the log. `run` returns when asked to stop.
+
+    Raises ValueError, naming the setting, where there is no pepper.
+    """
 
     def __init__(self, settings: Settings, codec: Codec) -> None:
         self._copy = settings.replica
         self._codec = codec
         self._settings = settings
+        # Without it we would build a copy that no gate opens.
+        self._pepper = pepper(settings)
         self._goal: tuple[int, ...] = ()
         self._positions: Sequence[Position] = ()
         self._published = False
@@ -68,7 +68,7 @@ class Writer:
 
     def run(self, stop: Stop) -> None:
         """Resume or build, then follow. Raises `SecondWriter`, `LogUnavailable`, LMDB's errors."""
-        with _only_writer(self._copy), closing(Follower(self._settings)) as follower:
+        with only_writer(self._copy), closing(Follower(self._settings)) as follower:
             while not stop.requested:
                 self._live(follower, stop)
 
@@ -174,12 +174,11 @@ class Writer:
         return taken.entries
 
     def _blank(self, source: Source) -> Head:
-        settings = self._settings
         return Head(
             FORMAT,
             source.topic_id,
-            settings.pepper_version,
-            pepper_check(bytes.fromhex(settings.pepper.get_secret_value())),
+            self._pepper.version,
+            pepper_check(self._pepper.secret),
             tuple(Position(first) for first in source.first),
         )
 
@@ -194,16 +193,3 @@ class Writer:
             metrics.REPLICA_CONTACTS.set(store.entries())
             metrics.REPLICA_BYTES.set(store.size())
             store.env.reader_check()
-
-
-@contextmanager
-def _only_writer(copy: Path) -> Iterator[None]:
-    """Hold the writer's lock; the kernel frees it when the process ends, however it ends."""
-    copy.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (copy / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            remedy = "stop it, or set NOLI_REPLICA to a directory of its own"
-            raise SecondWriter(f"another process writes {copy}: {remedy}") from error
-        yield
