@@ -73,10 +73,11 @@ UNION ALL
 SELECT 'index ' || {index_name} || ' is missing', true
 FROM found WHERE oid IS NOT NULL AND to_regclass({index_name}) IS NULL
 UNION ALL
-SELECT 'function ' || {function_name} || ' is missing', true
+SELECT 'function ' || {function_name} || ' is missing, or of an older release', true
 FROM found
 WHERE oid IS NOT NULL
-  AND to_regprocedure({function_name} || '(text, text, text, text, text)') IS NULL
+  AND obj_description(to_regprocedure({function_name} || '(text, text, text, text, text)'),
+                      'pg_proc') IS DISTINCT FROM 'noli 2'
 UNION ALL
 SELECT 'user ' || current_user || ' may not ' || wanted || ' on ' || {name}, false
 FROM found, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) wanted
@@ -119,3 +120,4 @@ CREATE OR REPLACE FUNCTION {function}(
   FROM (SELECT DISTINCT k.token FROM {table} k
         WHERE k.contact = $1 AND ($5 IS NULL OR k.controller = $5)) known
 $$;
+COMMENT ON FUNCTION {function}(text, text, text, text, text) IS 'noli 2';

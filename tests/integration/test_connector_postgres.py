@@ -211,12 +211,14 @@ async def test_check_names_what_is_missing_and_writes_nothing(postgres_dsn: str)
         assert [p.what for p in await sink.check()] == [f"table {table.name} is missing"]
         assert await sink.fix() == [f"was mended: table {table.name} is missing"]
         name = table.name
+        older = f"function {name}_allowed is missing, or of an older release"
         for damage, said in {
             f"ALTER TABLE {name} DROP COLUMN reasons": "column reasons is missing",
             f"ALTER TABLE {name} DROP CONSTRAINT {name}_pkey": "no unique key on (token, channel, "
             "purpose, brand)",
             f"DROP INDEX {name}_contact": f"index {name}_contact is missing",
-            f"DROP FUNCTION {name}_allowed": f"function {name}_allowed is missing",
+            f"DROP FUNCTION {name}_allowed": older,
+            f"COMMENT ON FUNCTION {name}_allowed IS 'noli 1'": older,
         }.items():
             await table.dialer.execute(damage.encode())
             assert [(p.what, p.fixable) for p in await sink.check()] == [(said, True)]
