@@ -22,19 +22,28 @@ def awaited(
 ) -> bool:
     """Whether `group` has come to `ends` (offset per partition of noli.bulk).
 
-    False once it made no progress for `patience_s` seconds. Raises `broker.BrokerUnavailable`.
+    False once it made no progress for `patience_s` seconds; a broker that does not answer for so
+    long raises `broker.BrokerUnavailable`.
     """
     client = broker.admin(settings)
     least = None
     moved = steady()
     while True:
-        known = broker.committed(client, group, BULK)
+        late = steady() - moved > patience_s
+        try:
+            known = broker.committed(client, group, BULK)
+        except broker.BrokerUnavailable:
+            # A group's coordinator moves, or loads: asked again, it answers.
+            if late:
+                raise
+            client.poll(_LOOK_S)
+            continue
         behind = sum(max(0, end - known.get(place, 0)) for place, end in ends.items())
         left(behind)
         if not behind:
             return True
         if least is None or behind < least:
             least, moved = behind, steady()
-        elif steady() - moved > patience_s:
+        elif late:
             return False
         client.poll(_LOOK_S)

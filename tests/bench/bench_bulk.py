@@ -23,6 +23,7 @@ from typing import Final
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
 from noli import wire
 from noli.cli.demo.verdict import percentile
@@ -175,9 +176,8 @@ def filled(settings: Settings, codec: Codec, folder: Path) -> float:
     return time.monotonic() - began
 
 
-def left(settings: Settings) -> int:
+def left(client: AdminClient) -> int:
     """Chunks the worker has not committed."""
-    client = broker.admin(settings)
     ends = broker.ends(client, broker.look(client), [BULK])[BULK]
     done = broker.committed(client, SUPPRESS.group, BULK)
     return sum(end - done.get(partition, 0) for partition, end in ends.items())
@@ -222,15 +222,16 @@ def measured(settings: Settings, codec: Codec, folder: Path) -> Measured:
         threading.Event().wait(ALONE_S)
         ended = now_ms()
     load_s = filled(settings, codec, folder)
-    chunks = left(settings)
+    client = broker.admin(settings)
+    chunks = left(client)
     beside = Objectors(settings, codec, "348")
     with worker(settings, folder), beside.at_work():
-        until(lambda: left(settings) < chunks, "a first chunk", 60)
+        until(lambda: left(client) < chunks, "a first chunk", 60)
         threading.Event().wait(WARM_UP_S if MEASURED_S > WARM_UP_S else 0)
-        start, from_ = left(settings), now_ms()
+        start, from_ = left(client), now_ms()
         end = time.monotonic() + MEASURED_S
-        until(lambda: time.monotonic() > end or not left(settings), "the end", MEASURED_S + 60)
-        stop, to = left(settings), now_ms()
+        until(lambda: time.monotonic() > end or not left(client), "the end", MEASURED_S + 60)
+        stop, to = left(client), now_ms()
     window_s = (to - from_) / 1000
     return Measured(
         load_s,

@@ -205,3 +205,21 @@ def test_a_load_is_in_force_once_its_chunks_are_committed(
     left: list[int] = []
     assert force.awaited(Settings(), "g", {0: 5, 1: 7}, 0.01, left.append) is done
     assert left[: len(told)] == told
+
+
+def test_a_coordinator_that_moves_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One refusal is no end of the wait; a broker away for longer than the patience is."""
+    looks: list[dict[int, int] | None] = [None, {0: 5}]
+
+    def committed(*_: object) -> dict[int, int]:
+        found = looks.pop(0) if looks else None
+        if found is None:
+            raise broker.BrokerUnavailable("coordinator load in progress")
+        return found
+
+    monkeypatch.setattr(broker, "admin", lambda _settings: Unhurried())
+    monkeypatch.setattr(broker, "committed", committed)
+    done = force.awaited(Settings(), "g", {0: 5}, 5.0, lambda _: None)
+    assert done
+    with pytest.raises(broker.BrokerUnavailable):
+        force.awaited(Settings(), "g", {0: 5}, 0.01, lambda _: None)
