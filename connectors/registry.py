@@ -16,6 +16,7 @@ from connectors.protocol import Sink, SinkConfig
 GROUP: Final = "noli.sinks"
 BUILT_IN: Final[Mapping[str, str]] = {
     "postgres": "connectors.sinks.postgres:Postgres",
+    "redis": "connectors.sinks.redis:Redis",
     "webhook": "connectors.sinks.webhook:Webhook",
 }
 

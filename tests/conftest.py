@@ -19,4 +19,4 @@ settings.register_profile("dev", max_examples=300, deadline=None, print_blob=Tru
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 #: Fixtures that more than one room uses.
-pytest_plugins = ["tests.support.postgres", "tests.support.stack"]
+pytest_plugins = ["tests.support.postgres", "tests.support.servers", "tests.support.stack"]

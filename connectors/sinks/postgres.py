@@ -30,15 +30,11 @@ from connectors.protocol import (
     SinkConfig,
     Subject,
     Traits,
-    Verdict,
 )
+from connectors.said import ELSE, EVERYTHING, said
 
 _FIX: Final = "run `noli app check MANIFEST --fix`"
 _GRANT: Final = "let the owner of the database grant it"
-
-#: Stands for whatever a contact's other rows do not name.
-EVERYTHING: Final = "*"
-_ELSE: Final = Verdict(EVERYTHING, EVERYTHING, EVERYTHING, allowed=False, reasons=("NO_BASIS",))
 
 #: Before its first ANALYZE a table has no statistics, and a plan made while it was empty is kept:
 #: each batch then reads the whole table (at 10,000 contacts 220 ms instead of 10).
@@ -213,7 +209,5 @@ def _rows(change: Change) -> Iterator[dict[str, Any]]:
         "version": change.version,
         "as_of": change.as_of,
     }
-    # A brand without a basis must still be said where another brand has one.
-    said = {(v.channel, v.purpose) for v in change.verdicts if v[3:] != _ELSE[3:]}
-    for verdict in (_ELSE, *(v for v in change.verdicts if (v.channel, v.purpose) in said)):
+    for verdict in (ELSE, *said(change)):
         yield {**of_contact, **verdict._asdict()}

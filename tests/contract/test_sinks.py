@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
+from redis import Redis as RedisClient
 
 from connectors import registry
 from connectors.protocol import Change, Contact, Held, Sink
 from connectors.sinks.postgres import Postgres
+from connectors.sinks.redis import Redis
 from connectors.sinks.webhook import Webhook
 from connectors.testing import PATIENCE_S, Peer, SinkContract
 from noli.cli.stack import ports
@@ -105,6 +108,47 @@ class PostgresPeer:
             await connection.rollback()
 
 
+class RedisPeer:
+    """A prefix of its own on the session's server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._prefix = f"contract-{next(_tables)}"
+        self._client = RedisClient.from_url(url)
+        self.secrets: Sequence[str] = (str(urlsplit(url).password),)
+
+    def sink(self, *, reachable: bool = True, patience_s: float = PATIENCE_S) -> Sink:
+        """A sink of the prefix, or one that asks at a port where nobody listens."""
+        port = urlsplit(self._url).port if reachable else free_port()
+        url = self._url.replace(f":{urlsplit(self._url).port}/", f":{port}/")
+        config = {"url": url, "prefix": self._prefix, "timeout_s": patience_s}
+        return Redis(Redis.Config.model_validate(config), "dialer")
+
+    async def held(self, token: str) -> Held | None:
+        """The hash of the token, asked by command."""
+        found = self._client.hgetall(f"{self._prefix}.token:{token}")
+        record = {as_text(key): as_text(value) for key, value in found.items()}
+        pairs = [key.split(":") for key in record if key.count(":") == 2]
+        said = {(c, p, b): record[f"{c}:{p}:{b}"] != "0" for c, p, b in pairs}
+        return Held(int(record["version"]), said) if record else None
+
+    def poisoned(self, change: Change) -> Change:
+        """A contact whose place somebody else's key takes."""
+        self._client.set(f"{self._prefix}.token:{change.token}", "not ours")
+        return change
+
+    @asynccontextmanager
+    async def stalled(self) -> AsyncIterator[None]:
+        """Whoever writes must wait."""
+        self._client.client_pause(60_000, all=False)
+        yield
+        self._client.client_unpause()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
+
+
 @contextmanager
 def webhook_peer(_: pytest.FixtureRequest) -> Iterator[Peer]:
     """A receiver on a loopback port."""
@@ -118,11 +162,24 @@ def postgres_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
     yield PostgresPeer(request.getfixturevalue("postgres_dsn"))
 
 
+@contextmanager
+def redis_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A prefix on the session's server, which only now is started."""
+    with closing(RedisPeer(request.getfixturevalue("redis_url"))) as peer:
+        yield peer
+
+
 #: How to make the real target of each sink of the registry.
 PEERS: Final[dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Peer]]]] = {
     "webhook": webhook_peer,
     "postgres": postgres_peer,
+    "redis": redis_peer,
 }
+
+
+def as_text(said: bytes | str) -> str:
+    """What Redis answered."""
+    return said if isinstance(said, str) else said.decode()
 
 
 def free_port() -> int:
