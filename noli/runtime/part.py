@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from noli.runtime.outputs import Outputs
     from noli.runtime.store import PartitionStore
 
-#: Decoded states kept per partition; beyond, they are read from the store again.
-_MEMO_SIZE: Final = 20_000
 _MS_PER_S: Final = 1000
 
 
@@ -66,8 +64,6 @@ class Part:
     topology: Topology
     store: PartitionStore
     outputs: Outputs
-    #: Decoded states by key, at the step's disposal; lives as long as the ownership.
-    memo: dict[bytes, object] = field(default_factory=dict)
     #: What the step knows of the whole partition, set in `opened`.
     shared: object = None
     sweeps: deque[Sweep] = field(default_factory=deque)
@@ -111,8 +107,6 @@ class Part:
         if self.woken:
             self.store.woken(self.woken)
             self.woken.clear()
-        if len(self.memo) > _MEMO_SIZE:
-            self.memo.clear()
         now = now_ms()
         for lane, accepted in self.caused:
             metrics.DECISION_SECONDS.labels(lane).observe(max(0, now - accepted) / _MS_PER_S)

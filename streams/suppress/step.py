@@ -111,9 +111,6 @@ class Suppress:
 
     def _load(self, key: bytes, part: Part) -> tuple[State, int]:
         """State and version of a contact; version 0 when nothing is known."""
-        known = part.memo.get(key)
-        if known is not None:
-            return cast("tuple[State, int]", known)  # only `_publish` fills the memo
         stored = part.load(key)
         if stored is None:
             return EMPTY, 0
@@ -139,7 +136,6 @@ class Suppress:
         decision = self._codec.encode_items("noli.Decision", head, [self._row(r) for r in rows])
         part.save(key, stored)
         part.emit(SUPPRESS.decisions, key, decision)
-        part.memo[key] = (state, version)
 
     def _row(self, row: Row) -> bytes:
         """A row in the contract's bytes. Rows without a moment of their own recur: kept."""

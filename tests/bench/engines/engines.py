@@ -24,7 +24,6 @@ QUIX_EVENTS: Final = 60_000
 FAUST_EVENTS: Final = 15_000
 
 OURS: Final = "ours: streams.suppress"
-OURS_COLD: Final = "ours, without its memo of decoded states"
 OURS_STUB: Final = "ours, raw bytes"
 OURS_DECODE: Final = "ours, each record Avro-decoded first"
 QUIX: Final = "Quix Streams 3.28.1, stateful apply + to_topic"
@@ -33,7 +32,7 @@ KSTREAMS: Final = "Kafka Streams 4.3.1 (JVM), 1 thread"
 KSTREAMS_TWO: Final = "Kafka Streams 4.3.1 (JVM), 2 threads"
 KSTREAMS_EOS: Final = "Kafka Streams 4.3.1 (JVM), 1 thread, exactly_once_v2"
 #: Rows whose throughput alone is measured.
-VARIANTS: Final = {OURS_COLD, OURS_DECODE, KSTREAMS_TWO, KSTREAMS_EOS}
+VARIANTS: Final = {OURS_DECODE, KSTREAMS_TWO, KSTREAMS_EOS}
 
 
 def all_engines(codec: Codec, ids: Mapping[str, int], run: str, preloaded: int) -> Iterator[Engine]:
@@ -66,7 +65,6 @@ def all_engines(codec: Codec, ids: Mapping[str, int], run: str, preloaded: int) 
         return [interpreter, "-P", "-m", f"tests.bench.engines.peers.{name}"]
 
     yield made(OURS, module("ours"), FOLD, EVENTS)
-    yield made(OURS_COLD, module("ours"), FOLD, EVENTS, BENCH_MEMO="0")
     yield made(QUIX, module("quix", environments.python("quix")), FOLD, QUIX_EVENTS)
     faust = module("faust_guide", environments.python("faust"))
     faust += ["worker", "--without-web", "-l", "info"]  # its web page has one port for all

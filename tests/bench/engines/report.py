@@ -60,7 +60,6 @@ as many contacts, then a second consent or an objection. 8 partitions, one proce
 - *CPU*: of the engine's process, an output.
 - *restore*: from the engine's own changelog onto an empty disk.
 - *p50, p99*: from an event's birth to its output, at {PACE} events/s.
-- The memo of decoded states favours contacts that come again soon; it is told apart.
 """
 
 
@@ -119,9 +118,9 @@ def shown(value: float | None) -> str:
 def ratios(rows: list[Result]) -> str:
     """How many times as fast as the peers we are, on the real fold."""
     by_name = {row.name: row.rate for row in rows}
-    ours, cold = by_name.get(engines.OURS, 0.0), by_name.get(engines.OURS_COLD, 0.0)
+    ours = by_name.get(engines.OURS, 0.0)
     told = [
-        f"{ours / by_name[peer]:.1f} × {title} ({cold / by_name[peer]:.1f} × without the memo)"
+        f"{ours / by_name[peer]:.1f} × {title}"
         for peer, title in ((engines.QUIX, "Quix Streams"), (engines.FAUST, "Faust"))
         if peer in by_name
     ]

@@ -1,7 +1,6 @@
 """The step of `streams.suppress` as every engine but ours calls it: bytes in, bytes out.
 
-It is the very object our worker runs, over the state bytes that the engine's own store gives; only
-the memo of decoded states, which our loop owns, is empty at every call.
+It is the very object our worker runs, over the state bytes that the engine's own store gives.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ class Borrowed:
 
     stored: bytes | None
     epoch: int = 1
-    memo: dict[bytes, object] = field(default_factory=dict)
     saved: bytes | None = None
     emitted: bytes | None = None
     #: No source is revoked: the policy as it is.
