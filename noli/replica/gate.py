@@ -93,6 +93,8 @@ class Gate:
         self._lease_ms = int(lease_s * _MS_PER_S)
         self._reader = Reader(copy, pepper.version, pepper_check(pepper.secret))
         self._log_at = 0.0
+        #: Answers that were STALE_REPLICA since the start: each may be a call not made.
+        self.stale_answers = 0
         self._allowed = metrics.GATE_ANSWERS.labels("allowed")
         self._denied = metrics.GATE_ANSWERS.labels("denied")
 
@@ -218,12 +220,14 @@ class Gate:
         return answers
 
     def _stale(self, moment: int | None, count: int) -> Answer:
+        self.stale_answers += count
         metrics.GATE_ANSWERS.labels("stale").inc(count)
         self._report("gate.stale", "the copy is older than its lease")
         return _denied(_STALE, moment)
 
     def _shut(self, error: Exception, count: int) -> Answer:
         """A failure: no copy that can be used, or a bug of ours. Its text may hold a contact."""
+        self.stale_answers += count
         refused = isinstance(error, Refused)
         metrics.GATE_ANSWERS.labels("unusable" if refused else "error").inc(count)
         self._report(
@@ -263,6 +267,7 @@ class Gate:
             until = None if ruling.until is None else until_of(value, ruling.until)
         except Damaged as damage:
             self._report("gate.damaged", str(damage))
+            self.stale_answers += 1
             metrics.GATE_ANSWERS.labels("error").inc()
             return _denied(_STALE, moments[0])
         return _ruled(ruling, until, at, moments)

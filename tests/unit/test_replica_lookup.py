@@ -243,6 +243,8 @@ async def test_readiness_is_freshness(
     assert (stale.status_code, stale.json()["why"]) == (503, "older than its lease")
     [answer] = (await service.ask(QUESTION)).json()["decisions"]
     assert (answer["allowed"], answer["reasons"]) == (False, ["STALE_REPLICA"])
+    counted = await service.client.get("/readyz")
+    assert counted.json()["stale_answers"] == stale.json()["stale_answers"] + 1
     monkeypatch.setattr(gates, "now_ms", lambda: NOW + 1_000)
     copies.withdraw(copy)
     monkeypatch.setattr("noli.replica.reader.steady", lambda: 1e12)

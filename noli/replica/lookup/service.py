@@ -56,7 +56,11 @@ def application(parts: Parts) -> ASGIApp:
     def ready() -> tuple[bool, Mapping[str, object]]:
         status = gate.status()
         age = None if status.as_of is None else (now_ms() - status.as_of) / _MS_PER_S
-        detail = {"contacts": status.contacts, "as_of_age_s": age}
+        detail = {
+            "contacts": status.contacts,
+            "as_of_age_s": age,
+            "stale_answers": gate.stale_answers,  # on the screen of `noli status`
+        }
         return status.fresh, detail if status.fresh else {"why": status.reason, **detail}
 
     description = resources.files("noli.replica.lookup").joinpath("openapi.json")

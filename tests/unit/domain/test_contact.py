@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from noli.domain import contact
@@ -96,6 +99,63 @@ def test_the_fast_path_for_numbers_equals_the_library(written: str) -> None:
     quick = contact._ITALIAN.fullmatch(written.translate(contact._SEPARATORS))
     if quick:
         assert f"+39{quick[1]}" == contact.phone_by_library(written)
+
+
+@st.composite
+def foreign_numbers(draw: st.DrawFn) -> tuple[str, str]:
+    """A number of any country and type in one of the library's own spellings, and its E.164."""
+    region = draw(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
+    types = [phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE]
+    example = phonenumbers.example_number_for_type(region, draw(st.sampled_from(types)))
+    assume(example is not None)
+    assert example is not None
+    number = phonenumbers.PhoneNumber()
+    number.merge_from(example)
+    shift = draw(st.integers(0, 9_999))
+    number.national_number = (example.national_number or 0) // 10_000 * 10_000 + shift
+    assume(phonenumbers.is_possible_number(number))
+    forms = phonenumbers.PhoneNumberFormat
+    forms_of = [forms.E164, forms.INTERNATIONAL, forms.RFC3966]
+    forms_of += [forms.NATIONAL] if region == "IT" else []
+    form = draw(st.sampled_from(forms_of))
+    written = phonenumbers.format_number(number, form)
+    if form == forms.INTERNATIONAL and draw(st.booleans()):
+        written = written.replace("+", "00", 1)
+    return written, phonenumbers.format_number(number, forms.E164)
+
+
+@given(foreign_numbers())
+def test_numbers_of_every_country_are_what_the_library_says(number: tuple[str, str]) -> None:
+    """However it is spelled, Italian or foreign: the library's E.164, fast path or not."""
+    written, e164 = number
+    assert normalise("phone", written).value == e164
+
+
+@given(written_numbers())
+def test_what_the_library_refuses_is_refused(written: str) -> None:
+    """The fast path takes nothing that `phonenumbers` would not, and gives what it gives."""
+
+    def told(read: Callable[[], str]) -> str | None:
+        try:
+            return read()
+        except Unreadable:
+            return None
+
+    assert told(lambda: normalise("phone", written).value) == told(
+        lambda: contact.phone_by_library(written)
+    )
+
+
+@given(st.emails())
+def test_addresses_are_what_the_library_says(written: str) -> None:
+    """Any address of RFC 5322 that the library takes, and no other; fast path or not."""
+    try:
+        wanted = contact.email_by_library(written)
+    except Unreadable:
+        with pytest.raises(Unreadable):
+            normalise("email", written)
+    else:
+        assert normalise("email", written).value == wanted
 
 
 _LOCAL = st.text("abz09._%+-'AZ ", min_size=1, max_size=12)
