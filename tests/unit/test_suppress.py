@@ -111,14 +111,6 @@ def test_a_duplicate_writes_nothing(step: Suppress, part: Part, sent: Sent) -> N
     assert len(sent.records) == before
 
 
-def test_state_survives_without_the_memo(step: Suppress, part: Part, sent: Sent) -> None:
-    """What is folded on is read back from the stored bytes."""
-    step.process(record(CONSENT), part)
-    part.memo.clear()
-    step.process(record(OBJECTION, 1), part)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
-
-
 @pytest.mark.parametrize(
     "poison",
     [None, b"", b"\x00", b"\x01junk", OBJECTION[:-3], OBJECTION + b"x", b"\x00\x00\x00\x00\x09?"],
