@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from noli.replica.gate import Gate
 from noli.replica.scrub.asked import ADDED, Asked, Flaw, Scrubbed, Tally
@@ -18,13 +18,9 @@ _TOO_MANY: Final = "more cells than the header has; put a cell that holds the se
 _UNCLOSED: Final = "a quote that is never closed; close it, or double it inside a quoted cell"
 
 
-class _Row(NamedTuple):
-    """A row as it is to be written before the verdict and after it."""
-
-    line: int
-    before: str
-    after: str
-    given: Given
+#: A row: its line (0: a blank line, which is no row), what is written before the verdict and after
+#: it, and its contact. A bare tuple: this is made for each of a million rows.
+_Row = tuple[int, str, str, Given]
 
 
 class Sheet:
@@ -44,14 +40,19 @@ class Sheet:
             rows = [*self._quoted(text, piece.first)]
         else:
             rows = [*self._plain(text, piece.first)]
-        asked = [row for row in rows if row.line]
         beside = iter(
             self._verdicts.beside(
-                [row.given for row in asked], [row.line for row in asked], tally, flaws
+                [given for line, _, _, given in rows if line],
+                [line for line, _, _, _ in rows if line],
+                tally,
+                flaws,
             )
         )
         out = "".join(
-            f"{row.before}{next(beside)}{row.after}" if row.line else row.before for row in rows
+            [
+                f"{before}{next(beside)}{after}" if line else before
+                for line, before, after, _ in rows
+            ]
         )
         return Scrubbed(out.encode(errors="surrogateescape"), tally, flaws)
 
@@ -63,7 +64,7 @@ class Sheet:
             cells = bare.split(delimiter)
             if len(cells) == width and width > 1:
                 named = self._kind if kind is None else cells[kind]
-                yield _Row(line, bare, row[len(bare) :] or "\n", (named, cells[contact]))
+                yield line, bare, row[len(bare) :] or "\n", (named, cells[contact])
             else:
                 yield self._uneven(line, row, bare, cells)
 
@@ -108,7 +109,7 @@ class Sheet:
         """A row of any number of cells: missing ones are empty, more than that are a doubt."""
         delimiter, width, contact, kind = self._layout
         if not bare:
-            return _Row(0, row, "", "")
+            return 0, row, "", ""
         after = row[len(bare) :] or "\n"
         if any(cells[width:]):
             return self._broken(line, cells, after, _TOO_MANY)
@@ -117,15 +118,15 @@ class Sheet:
         named = self._kind if kind is None else padded[kind]
         given = (named, padded[contact])
         if len(cells) <= width:
-            return _Row(line, bare + delimiter * missing, after, given)
-        return _Row(line, _written(cells[:width], delimiter), after, given)
+            return line, bare + delimiter * missing, after, given
+        return line, _written(cells[:width], delimiter), after, given
 
     def _broken(self, line: int, cells: Sequence[str], after: str, cause: str) -> _Row:
         """Written anew, so that whoever reads the result finds the verdict where it belongs."""
         delimiter, width = self._layout[:2]
         padded = [*cells[:width], *[""] * (width - len(cells))]
         excess = "".join(delimiter + _written([cell], delimiter) for cell in cells[width:])
-        return _Row(line, _written(padded, delimiter), excess + (after or "\n"), cause)
+        return line, _written(padded, delimiter), excess + (after or "\n"), cause
 
     def _beside(self, said: Said) -> str:
         cells = _cells(said)
