@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import csv
+import http.client
+import io
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import httpx2
+import psutil
 import pytest
 
+from noli.cli.stack import ports
+from noli.runtime import apikeys
 from noli.runtime.clock import now_ms
 from tests.support.copies import CONTROLLER, PEPPER, Log, decision, denial, make, row
-from tests.support.replica import person
+from tests.support.replica import DEADLINE_S, person, soon
 
 #: Every third person objected, every third is unknown.
 PEOPLE = 3_000
@@ -138,3 +146,50 @@ def test_what_is_no_list_leaves_nothing_behind(
     code, said, _ = noli(place, *SCRUB, str(place / name))
     assert (code, why in said) == (1, True), said
     assert not [*place.glob("*scrubbed*")]
+
+
+def test_a_list_streams_through_the_lookup_both_ways(place: Path) -> None:
+    """Sent and read at once over one connection: every row in order, the server's memory flat."""
+    key, line = apikeys.new("dialer", ["decisions:read"])
+    apikeys.write(place / "keys.json", [line])
+    port = ports.choose(["lookup"])["lookup"]
+    environment = {
+        **os.environ,
+        "NOLI_REPLICA": str(place / "copy"),
+        "NOLI_PEPPER": PEPPER.secret.hex(),
+        "NOLI_LEASE_SECONDS": "300",
+        "NOLI_HTTP_PORT": str(port),
+        "NOLI_API_KEYS_FILE": str(place / "keys.json"),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "noli.replica.lookup"], env=environment)
+    try:
+        assert soon(lambda: _answers(port))
+        before = psutil.Process(process.pid).memory_info().rss
+        sent = listed(place, 60_000).read_bytes()
+        connection = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
+        query = f"controller={CONTROLLER}&channel=operator_call&purpose=marketing"
+        head = (
+            f"POST /v1/scrub?{query} HTTP/1.1\r\nHost: lookup\r\nX-API-Key: {key}\r\n"
+            f"Content-Type: text/csv\r\nContent-Length: {len(sent)}\r\n\r\n"
+        )
+        writing = threading.Thread(target=connection.sendall, args=(head.encode() + sent,))
+        writing.start()
+        answer = http.client.HTTPResponse(connection, method="POST")
+        answer.begin()
+        rows = [*csv.DictReader(io.StringIO(answer.read().decode(), newline=""))]
+        writing.join()
+        connection.close()
+        assert answer.status == 200
+        assert [each["id"] for each in rows] == [str(number) for number in range(60_000)]
+        assert sum(each["allowed"] == "true" for each in rows) == 20_000
+        assert psutil.Process(process.pid).memory_info().rss - before < 15_000_000
+    finally:
+        process.terminate()
+        process.wait(DEADLINE_S)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx2.TransportError:
+        return False
