@@ -67,7 +67,8 @@ def _place(names: Sequence[str], asked: Asked) -> int:
         wanted = plain(asked.column)
         if names.count(wanted) != 1:
             many = "is not a column" if wanted not in names else "is the name of several columns"
-            raise Unusable(f"`{asked.column}` {many} of the list", f"it has {', '.join(names)}")
+            # The row is not repeated: see below.
+            raise Unusable(f"`{asked.column}` {many} of the list", "name one of its first row")
         return names.index(wanted)
     kind = asked.kind()
     for known in (NAMES[kind], ANY_KIND):
