@@ -26,7 +26,7 @@ __all__ = ["Cursor", "Denied", "Server", "url"]
 _T = TypeVar("_T")
 #: A right or an object is missing, as `work` may expect.
 Denied = pymysql.OperationalError
-Connection: TypeAlias = pymysql.Connection[Cursor]
+Connection: TypeAlias = "pymysql.Connection[Cursor]"
 PORT: Final = 3306
 #: Text that does not fit is an error, not cut; times are UTC; only rows that exist are locked.
 _SESSION: Final = (

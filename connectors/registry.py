@@ -15,6 +15,7 @@ from connectors.protocol import Sink, SinkConfig
 
 GROUP: Final = "noli.sinks"
 BUILT_IN: Final[Mapping[str, str]] = {
+    "mysql": "connectors.sinks.mysql:Mysql",
     "postgres": "connectors.sinks.postgres:Postgres",
     "redis": "connectors.sinks.redis:Redis",
     "webhook": "connectors.sinks.webhook:Webhook",

@@ -16,6 +16,7 @@ from redis import Redis as RedisClient
 
 from connectors import registry
 from connectors.protocol import Change, Contact, Held, Sink
+from connectors.sinks.mysql import Mysql
 from connectors.sinks.postgres import Postgres
 from connectors.sinks.redis import Redis
 from connectors.sinks.webhook import Webhook
@@ -23,6 +24,7 @@ from connectors.testing import PATIENCE_S, Peer, SinkContract
 from noli.cli.stack import ports
 from noli.domain.channel import Kind
 from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
+from tests.support.servers import connect
 
 _tables = itertools.count(1)
 #: A sink that cannot keep an expectation, and why. Only ever shrinks.
@@ -108,6 +110,47 @@ class PostgresPeer:
             await connection.rollback()
 
 
+class MysqlPeer:
+    """A table of its own on the session's server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._table = f"noli_contract_{next(_tables)}"
+        self.secrets: Sequence[str] = (str(urlsplit(url).password),)
+
+    def sink(self, *, reachable: bool = True, patience_s: float = PATIENCE_S) -> Sink:
+        """A sink of the table, or one that asks at a port where nobody listens."""
+        config = {"url": elsewhere(self._url, reachable), "table": self._table}
+        return Mysql(Mysql.Config.model_validate({**config, "timeout_s": patience_s}), "dialer")
+
+    async def prepare(self) -> None:
+        """Lay out the table, as `noli app check --fix` does."""
+        sink = self.sink()
+        assert isinstance(sink, Mysql)
+        assert await sink.fix() == [f"was mended: table {self._table} is missing"]
+        await sink.aclose()
+
+    async def held(self, token: str) -> Held | None:
+        """The rows, asked by SQL."""
+        ask = f"SELECT channel, purpose, brand, allowed, version FROM {self._table} WHERE token=%s"
+        with connect(self._url) as connection, connection.cursor() as cursor:
+            cursor.execute(ask, [token])
+            rows = cursor.fetchall()
+        said = {(row[0], row[1], row[2]): bool(row[3]) for row in rows if row[0] != "*"}
+        return Held(max(row[4] for row in rows), said) if rows else None
+
+    def poisoned(self, change: Change) -> Change:
+        """A text that is longer than the column."""
+        return change._replace(contact=Contact(Kind.PHONE, "+39" + "3" * 500))
+
+    @asynccontextmanager
+    async def stalled(self) -> AsyncIterator[None]:
+        """Somebody else holds the table."""
+        with connect(self._url) as connection, connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {self._table} WRITE")
+            yield
+
+
 class RedisPeer:
     """A prefix of its own on the session's server."""
 
@@ -119,10 +162,8 @@ class RedisPeer:
 
     def sink(self, *, reachable: bool = True, patience_s: float = PATIENCE_S) -> Sink:
         """A sink of the prefix, or one that asks at a port where nobody listens."""
-        port = urlsplit(self._url).port if reachable else free_port()
-        url = self._url.replace(f":{urlsplit(self._url).port}/", f":{port}/")
-        config = {"url": url, "prefix": self._prefix, "timeout_s": patience_s}
-        return Redis(Redis.Config.model_validate(config), "dialer")
+        config = {"url": elsewhere(self._url, reachable), "prefix": self._prefix}
+        return Redis(Redis.Config.model_validate({**config, "timeout_s": patience_s}), "dialer")
 
     async def held(self, token: str) -> Held | None:
         """The hash of the token, asked by command."""
@@ -163,6 +204,12 @@ def postgres_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 
 
 @contextmanager
+def mysql_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A table on the session's server, which only now is started."""
+    yield MysqlPeer(request.getfixturevalue("mariadb_url"))
+
+
+@contextmanager
 def redis_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
     """A prefix on the session's server, which only now is started."""
     with closing(RedisPeer(request.getfixturevalue("redis_url"))) as peer:
@@ -173,8 +220,14 @@ def redis_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 PEERS: Final[dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Peer]]]] = {
     "webhook": webhook_peer,
     "postgres": postgres_peer,
+    "mysql": mysql_peer,
     "redis": redis_peer,
 }
+
+
+def elsewhere(url: str, reachable: bool) -> str:
+    """The same server, or a port where nobody listens."""
+    return url if reachable else url.replace(f":{urlsplit(url).port}/", f":{free_port()}/")
 
 
 def as_text(said: bytes | str) -> str:
@@ -207,6 +260,6 @@ async def test_sink_keeps_the_contract(
     if reason := WAIVED.get((name, expectation)):
         pytest.skip(f"waived: {reason}")
     with PEERS[name](request) as peer:
-        if isinstance(peer, PostgresPeer):
+        if isinstance(peer, PostgresPeer | MysqlPeer):
             await peer.prepare()
         await SinkContract(peer).check(expectation)
