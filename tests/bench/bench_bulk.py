@@ -44,7 +44,7 @@ from noli.runtime.topics import wanted
 from schemas.codec import Codec, topic_catalogue
 from schemas.names import BULK, DECISIONS, OBJECTIONS
 from streams.topology import SUPPRESS
-from tests.bench.engines.report import machine
+from tests.bench.engines.report import measured_on
 from tests.support.blackbox import until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -244,15 +244,13 @@ def measured(settings: Settings, codec: Codec, folder: Path) -> Measured:
 
 def written(found: Measured) -> str:
     """The page."""
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ways = (("nothing else", found.alone), ("a backlog of a load", found.beside))
     lines = [
         "<!-- Written by tests/bench/bench_bulk.py. Do not edit. -->",
         "",
         "# Loads beside objections",
         "",
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit.strip()}, {machine()}.",
+        f"{measured_on()}.",
         f"{INTENTS:,} consents of as many contacts in chunks; {RATE} objections a second, appended",
         f"as the intake does. One `streams.suppress`; {found.window_s:.0f} s of the load measured.",
         "Loader, Kafka, worker, sender and reader share the machine; load average",

@@ -13,7 +13,6 @@ import re
 import shutil
 import statistics
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from noli.cli import contracts
 from noli.runtime.kafka import consumer_config
 from noli.runtime.settings import Settings
 from schemas.names import GRANTS, OBJECTIONS
-from tests.bench.engines.report import machine
+from tests.bench.engines.report import measured_on
 from tests.support.intake_process import Running, started
 from tests.support.stack import Stack
 
@@ -181,17 +180,13 @@ def written(results: Sequence[Result]) -> str:
                 f"| {statistics.median(each.cpu_us for each in same):.0f} |"
             )
     crowds = [each.crowd for each in results]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
     return "\n".join(
         [
             "<!-- Written by tests/bench/bench_intake.py. Do not edit. -->",
             "",
             "# Intake",
             "",
-            f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit}, {machine()}, load",
+            f"{measured_on()}, load",
             f"average {min(crowds):.1f} to {max(crowds):.1f} (a quiet run has 2 to 3).",
             f"One intake process, the broker and wrk share the machine; {ROUNDS} rounds of",
             f"{SECONDS} s, medians (least–most). Every acknowledged event was counted in the log.",

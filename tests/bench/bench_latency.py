@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from noli.cli.demo.verdict import percentile
 from noli.runtime import clock, registry
 from noli.runtime.tail import Reading
 from schemas.codec import Codec
-from tests.bench.engines.report import machine
+from tests.bench.engines.report import measured_on
 from tests.support.blackbox import until
 from tests.support.pulse import Pulse, felt
 from tests.support.traffic import RATE, Traffic
@@ -156,14 +155,12 @@ def receipts(world: World, codec: Codec) -> list[Mapping[str, Any]]:
 def written(rows: Sequence[Row], gaps: Sequence[float]) -> str:
     """The page."""
     told = ", ".join(f"{gap / 1000:.2f} s" for gap in gaps)
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [
         "<!-- Written by tests/bench/bench_latency.py. Do not edit. -->",
         "",
         "# Latency",
         "",
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit.strip()}, {machine()}.",
+        f"{measured_on()}.",
         f"{RATE} single events a second over HTTP for {MEASURED_S} s: consents, objections, late",
         "consents. Senders, Kafka, registry, PostgreSQL, every worker, both applications and the",
         "readers that measure share the machine.",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from noli.domain.policy import Policy
 from noli.domain.state import State
 from noli.domain.verdict import verdicts
 from schemas.codec import RECORDS, Codec
-from tests.bench.engines.report import machine
+from tests.bench.engines.report import measured_on
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "reference" / "benchmarks" / "law.md"
@@ -199,15 +198,13 @@ def _lines() -> Iterator[bytes]:
 
 def written(rows: Sequence[str], rate: float) -> str:
     """The page."""
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return "\n".join(
         [
             "<!-- Written by tests/bench/bench_law.py. Do not edit. -->",
             "",
             "# The law",
             "",
-            f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit.strip()}, {machine()}.",
+            f"{measured_on()}.",
             f"CPU of one process, medians of {ROUNDS} rounds (goal: ≤ {GOAL_US} µs for a typical",
             "contact). Bytes are those of the state record in the log, before compression.",
             "",

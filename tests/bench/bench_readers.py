@@ -38,7 +38,7 @@ from noli.replica.scrub.asked import Asked
 from noli.replica.scrub.work import Copy, Job
 from noli.runtime import apikeys, registry, subjects
 from tests.bench.bench_replica import CONTACTS, PARTITIONS, PATIENCE_S, build, feed, number
-from tests.bench.engines.report import machine
+from tests.bench.engines.report import measured_on
 from tests.support.blackbox import until
 from tests.support.copies import CONTROLLER, PEPPER
 from tests.support.stack import Stack
@@ -339,8 +339,6 @@ def written(
     single: Sequence[Timed], scrubs: Sequence[tuple[str, float]], http: Sequence[float]
 ) -> str:
     """The page."""
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ours = scrubs[0][1]
     cuts = {each.what: statistics.quantiles(each.taken, n=100) for each in single}
     asked = statistics.quantiles(http, n=100)
@@ -350,7 +348,7 @@ def written(
             "",
             "# Readers",
             "",
-            f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit.strip()}, {machine()},",
+            f"{measured_on()},",
             f"load {os.getloadavg()[1]:.1f}. {CONTACTS:,} contacts on the register. Numbers come",
             "as text: parsing, normalising and hashing are part of every figure. Redis over a Unix",
             "socket, PostgreSQL over the loopback, both on the machine that asks.",

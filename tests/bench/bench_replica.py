@@ -37,7 +37,7 @@ from noli.runtime.clock import now_ms, now_us
 from noli.runtime.kafka import producer_config
 from schemas.codec import Codec
 from schemas.names import BEACON_KEY, CLAIM_KEY
-from tests.bench.engines.report import machine
+from tests.bench.engines.report import measured_on
 from tests.support.copies import CONTROLLER, PEPPER, decision, denial
 from tests.support.stack import Stack
 
@@ -205,8 +205,6 @@ def thousandths(taken: list[float]) -> str:
 
 def page(figures: Figures) -> str:
     """The page, with what it was measured on."""
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
     load = os.getloadavg()[1]
     rate = CONTACTS / figures.build_s
     return f"""\
@@ -214,7 +212,7 @@ def page(figures: Figures) -> str:
 
 # Replica
 
-{time.strftime("%Y-%m-%d", time.gmtime())}, commit {commit}, {machine()}. {CONTACTS:,} contacts that
+{measured_on()}. {CONTACTS:,} contacts that
 are on the register and known from nowhere else; broker, writer and reader on the same machine,
 whose load was {load:.1f} over the five minutes of the run.
 

@@ -9,7 +9,6 @@ measures share the machine; no application is plugged in.
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from noli.runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.names import GRANTS
 from tests.bench.engines.load import Record, keyed, send
-from tests.bench.engines.report import machine
+from tests.bench.engines.report import measured_on
 from tests.support import blackbox
 from tests.support.blackbox import CONTROLLER, until
 from tests.support.pulse import Pulse, felt
@@ -157,14 +156,12 @@ def delays(pulse: Pulse, first: int, codec: Codec) -> list[float]:
 
 def written(phases: list[Phase]) -> str:
     """The page."""
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [
         "<!-- Written by tests/bench/bench_sweeps.py. Do not edit. -->",
         "",
         "# Changes that come from no event",
         "",
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit.strip()}, {machine()}.",
+        f"{measured_on()}.",
         f"{CONTACTS:,} contacts, known from one source, whose register check lapses in the same",
         f"second. Beside them {RATE} single events a second over HTTP: consents, objections, late",
         "consents; milliseconds from an accepted objection to its decision, as a reader has it",

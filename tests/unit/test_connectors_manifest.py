@@ -131,7 +131,7 @@ def test_other_packages_add_sinks(write: Write, monkeypatch: pytest.MonkeyPatch)
     """By entry point; it is listed, and a manifest may name it. Two of one name are refused."""
     entries = [EntryPoint("pigeon", "connectors.sinks.webhook:Webhook", registry.GROUP)]
     monkeypatch.setattr(registry, "entry_points", lambda **_: entries)
-    assert registry.names() == ["pigeon", "postgres", "webhook"]
+    assert {"pigeon", "postgres", "webhook"} <= set(registry.names())
     path = write(sink="pigeon")
     assert isinstance(registry.open_sink(manifest.load(path), path), Webhook)
     entries.append(EntryPoint("webhook", "elsewhere:Sink", registry.GROUP))

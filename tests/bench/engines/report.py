@@ -44,12 +44,9 @@ def page(rounds: list[list[Result]], agree: Mapping[str, int]) -> str:
 
 def opening(rounds: int) -> str:
     """Date, machine, commit, method."""
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    day = time.strftime("%Y-%m-%d", time.gmtime())
     range_told = ", in parentheses their range" if rounds > 1 else ""
     return f"""\
-{day}, commit {commit.strip()}, {machine()}. The broker (one Kafka 4.3.1 node), the load and the
+{measured_on()}. The broker (one Kafka 4.3.1 node), the load and the
 engine share them, so ratios matter more than figures. Medians of {rounds} round(s){range_told}.
 
 Every engine reads the same {engines.EVENTS:,} preloaded single intents: a consent for each of half
@@ -61,6 +58,14 @@ as many contacts, then a second consent or an objection. 8 partitions, one proce
 - *restore*: from the engine's own changelog onto an empty disk.
 - *p50, p99*: from an event's birth to its output, at {PACE} events/s.
 """
+
+
+def measured_on() -> str:
+    """Day, commit and machine of what is measured now."""
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    return f"{day}, commit {commit.strip()}, {machine()}"
 
 
 def machine() -> str:
