@@ -40,7 +40,7 @@ SEED: Final = 20_261_124
 #: What every contact of the traffic begins with, and none of the population.
 TRAFFIC: Final = b"+39300"
 #: Contacts loaded a second at least: until they all are, nothing may be due.
-LOADED_PER_S: Final = 2_500
+LOADED_PER_S: Final = 4_000
 #: Seconds of traffic alone, to compare with.
 ALONE_S: Final = 20
 #: What issue 4 asks for, in ms.
