@@ -10,18 +10,20 @@ import contextlib
 import math
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pymysql
-from pydantic import SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pymysql.cursors import Cursor
 
 from connectors.protocol import Reject, Retry
 
-__all__ = ["Cursor", "Denied", "Server", "url"]
+__all__ = ["Authorities", "Cursor", "Denied", "Patience", "Server", "Url", "statements"]
 
 _T = TypeVar("_T")
 #: A right or an object is missing, as `work` may expect.
@@ -50,6 +52,27 @@ def url(value: SecretStr) -> SecretStr:
 def _number(error: pymysql.Error) -> int:
     """The server's number of it (or the driver's, from 2000); 0: none."""
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
+
+
+Url: TypeAlias = Annotated[
+    SecretStr,
+    AfterValidator(url),
+    Field(description="mysql://user:password@host:3306/database."),
+]
+Patience: TypeAlias = Annotated[
+    float, Field(gt=0, le=60, description="For connecting, and for one batch, in seconds.")
+]
+Authorities: TypeAlias = Annotated[
+    Path | None, Field(description="PEM file of authorities: TLS is then required.")
+]
+
+
+@cache
+def statements(file: str) -> Mapping[str, str]:
+    """Name → statement of a file beside the sinks."""
+    text = resources.files("connectors.sinks").joinpath(file).read_text("utf-8")
+    blocks = (block.split("\n", 1) for block in text.split("-- name: ")[1:])
+    return {name.strip(): statement.strip() for name, statement in blocks}
 
 
 class Server:

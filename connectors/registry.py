@@ -18,6 +18,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "mysql": "connectors.sinks.mysql:Mysql",
     "postgres": "connectors.sinks.postgres:Postgres",
     "redis": "connectors.sinks.redis:Redis",
+    "vicidial": "connectors.sinks.vicidial:Vicidial",
     "webhook": "connectors.sinks.webhook:Webhook",
 }
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache, partial
-from importlib import resources
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field
 
 from connectors import mariadb, protocol
 from connectors.protocol import Applied, Change, Held, Problem, Reject, Result, Retry, Verdict
@@ -34,23 +32,15 @@ class Mysql:
     class Config(protocol.SinkConfig):
         """Which database, which table."""
 
-        url: Annotated[
-            SecretStr,
-            AfterValidator(mariadb.url),
-            Field(description="mysql://user:password@host:3306/database."),
-        ]
+        url: mariadb.Url
         table: Annotated[
             str, Field(pattern=r"^[a-z_][a-z0-9_]{0,47}$", description="Table of that database.")
         ] = "noli_suppression"
-        timeout_s: Annotated[
-            float, Field(gt=0, le=60, description="For connecting, and for one batch, in seconds.")
-        ] = 15.0
+        timeout_s: mariadb.Patience = 15.0
         batch: Annotated[
             int, Field(ge=1, le=5000, description="Most contacts in one transaction.")
         ] = 250
-        ca_file: Annotated[
-            Path | None, Field(description="PEM file of authorities: TLS is then required.")
-        ] = None
+        ca_file: mariadb.Authorities = None
 
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - MySQL asks no name
         self._table = config.table
@@ -123,7 +113,7 @@ class Mysql:
 
     def _missing(self, cursor: mariadb.Cursor) -> dict[str, list[str]]:
         """What is wrong → the statements that mend it."""
-        table, columns = self._table, _texts()["columns"].split("\n")
+        table, columns = self._table, mariadb.statements("mysql.sql")["columns"].split("\n")
         found: dict[str, list[str]] = {}
         function = [self._sql("forget"), self._sql("function")]
         engine = self._ask(cursor, "has_engine")
@@ -162,15 +152,7 @@ class Mysql:
         return cursor.fetchall()
 
     def _sql(self, name: str) -> str:
-        return _texts()[name].replace("{table}", self._table)
-
-
-@cache
-def _texts() -> Mapping[str, str]:
-    """Name → statement of mysql.sql."""
-    text = resources.files(__package__).joinpath("mysql.sql").read_text("utf-8")
-    blocks = (block.split("\n", 1) for block in text.split("-- name: ")[1:])
-    return {name.strip(): statement.strip() for name, statement in blocks}
+        return mariadb.statements("mysql.sql")[name].replace("{table}", self._table)
 
 
 def _rows(change: Change, held: Mapping[_Row, tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -110,10 +110,11 @@ def test_the_manifests_of_the_howto_are_manifests(
     monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
     monkeypatch.setenv("DIALER_DSN", "postgresql://user@host/database")
     monkeypatch.setenv("DIALER_MYSQL_URL", "mysql://user@host/database")
+    monkeypatch.setenv("VICIDIAL_URL", "mysql://user@host/asterisk")
     monkeypatch.setenv("DIALER_REDIS_URL", "redis://user@host:6379/0")
     text = (HOWTO / "connect-your-application.md").read_text("utf-8")
     shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert len(shown) == 4
+    assert len(shown) == 5
     for number, content in enumerate(shown):
         path = tmp_path / f"{number}.yaml"
         path.write_text(content, "utf-8")

@@ -19,16 +19,20 @@ from connectors.protocol import Change, Contact, Held, Sink
 from connectors.sinks.mysql import Mysql
 from connectors.sinks.postgres import Postgres
 from connectors.sinks.redis import Redis
+from connectors.sinks.vicidial import Vicidial
 from connectors.sinks.webhook import Webhook
-from connectors.testing import PATIENCE_S, Peer, SinkContract
+from connectors.testing import CALLS, PATIENCE_S, Peer, SinkContract
 from noli.cli.stack import ports
 from noli.domain.channel import Kind
 from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
-from tests.support.servers import connect
+from tests.support.servers import PASSWORD, connect
+from tests.support.vicidial import Dialer, dialer
 
 _tables = itertools.count(1)
 #: A sink that cannot keep an expectation, and why. Only ever shrinks.
-WAIVED: Final[dict[tuple[str, str], str]] = {}
+WAIVED: Final[dict[tuple[str, str], str]] = {
+    ("vicidial", "it_applies"): "a dialer's list holds calls only, and the expectation has texts",
+}
 
 
 class WebhookPeer:
@@ -151,6 +155,46 @@ class MysqlPeer:
             yield
 
 
+class VicidialPeer:
+    """A VICIdial's tables of its own on the session's server."""
+
+    secrets: Sequence[str] = (PASSWORD,)
+
+    def __init__(self, vicidial: Dialer) -> None:
+        self._dialer = vicidial
+
+    def sink(self, *, reachable: bool = True, patience_s: float = PATIENCE_S) -> Sink:
+        """A sink of the tables, or one that asks at a port where nobody listens."""
+        config = {"url": elsewhere(self._dialer.url, reachable), "timeout_s": patience_s}
+        return Vicidial(Vicidial.Config.model_validate(config), "dialer")
+
+    async def prepare(self) -> None:
+        """Make the ledger, as `noli app check --fix` does."""
+        sink = self.sink()
+        assert isinstance(sink, Vicidial)
+        assert await sink.fix() == ["was mended: table noli_vicidial is missing"]
+        await sink.aclose()
+
+    async def held(self, token: str) -> Held | None:
+        """The version of our ledger, and whether the number is on the system list."""
+        ask = "SELECT version, phone_number FROM noli_vicidial WHERE token = %s"
+        for version, number in self._dialer.ask(ask, token):
+            free = "SELECT 1 FROM vicidial_dnc WHERE phone_number = %s"
+            return Held(version, {CALLS: bool(number) and not self._dialer.ask(free, number)})
+        return None
+
+    def poisoned(self, change: Change) -> Change:
+        """A number longer than VICIdial's column."""
+        return change._replace(contact=Contact(Kind.PHONE, "+39" + "3" * 19))
+
+    @asynccontextmanager
+    async def stalled(self) -> AsyncIterator[None]:
+        """Somebody else holds the list."""
+        self._dialer.ask("LOCK TABLE vicidial_dnc WRITE")
+        yield
+        self._dialer.ask("UNLOCK TABLES")
+
+
 class RedisPeer:
     """A prefix of its own on the session's server."""
 
@@ -210,6 +254,13 @@ def mysql_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 
 
 @contextmanager
+def vicidial_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A database on the session's server, which only now is started."""
+    with dialer(request.getfixturevalue("mariadb_url")) as found:
+        yield VicidialPeer(found)
+
+
+@contextmanager
 def redis_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
     """A prefix on the session's server, which only now is started."""
     with closing(RedisPeer(request.getfixturevalue("redis_url"))) as peer:
@@ -222,6 +273,7 @@ PEERS: Final[dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[
     "postgres": postgres_peer,
     "mysql": mysql_peer,
     "redis": redis_peer,
+    "vicidial": vicidial_peer,
 }
 
 
@@ -260,6 +312,6 @@ async def test_sink_keeps_the_contract(
     if reason := WAIVED.get((name, expectation)):
         pytest.skip(f"waived: {reason}")
     with PEERS[name](request) as peer:
-        if isinstance(peer, PostgresPeer | MysqlPeer):
+        if isinstance(peer, PostgresPeer | MysqlPeer | VicidialPeer):
             await peer.prepare()
         await SinkContract(peer).check(expectation)
