@@ -165,7 +165,7 @@ def written(phases: list[Phase]) -> str:
         f"{CONTACTS:,} contacts, known from one source, whose register check lapses in the same",
         f"second. Beside them {RATE} single events a second over HTTP: consents, objections, late",
         "consents; milliseconds from an accepted objection to its decision, as a reader has it",
-        f"(goal: p99 ≤ {GOAL_MS}).",
+        f"(goal beside timers: p99 ≤ {GOAL_MS}).",
         "",
         "| beside it | decided again | seconds | a second | objections | p50 ms | p99 ms |",
         "|---|---|---|---|---|---|---|",
