@@ -16,7 +16,6 @@ from noli.domain import facts
 from noli.domain.channel import Channel, Purpose
 from noli.domain.contact import normalise
 from noli.domain.facts import Fact
-from noli.domain.fold import fold
 from noli.domain.wording import Language
 from noli.evidence.explanation import Explanation, Question, explain
 from noli.evidence.history import LANES, Entry, History, collect
@@ -24,7 +23,7 @@ from noli.runtime.part import Record
 from noli.runtime.partition import murmur2
 from schemas.codec import RECORDS, Codec
 from schemas.names import CONTROL
-from tests.support.law import ACME, PARTY, PHONE, consent, fact, objection, on
+from tests.support.law import ACME, PARTY, PHONE, ask, consent, fact, objection, on
 
 KEY = b"\x01" + b"k" * 16
 CODEC = Codec({name: number for number, name in enumerate(RECORDS, 1)})
@@ -234,8 +233,8 @@ def test_a_profiling_act_appears_with_its_purpose_and_basis() -> None:
     act = fact("profiling.performed", 1, purpose="profiling", basis="consent")
     assert told.details(act, Language.ENGLISH) == "for profiling; basis consent"
     assert told.details(act, Language.ITALIAN) == "per profiling; base consent"
-    known = fold(None, consent(1, "sms"))
-    assert fold(known, act) is known
+    assert not ask([act], 2, "sms", "profiling").allowed
+    assert ask([consent(1, "sms"), act], 2, "sms").allowed
 
 
 def test_free_text_is_not_shown() -> None:
