@@ -147,7 +147,7 @@ def fill(place: str, dsn: str) -> None:
         with connection.cursor().copy("COPY listed FROM STDIN") as copy:
             for count, key in enumerate(keys(), 1):
                 pipe.set(key, LISTED)
-                copy.write_row((b"\\x" + key.hex().encode(), LISTED.decode()))
+                copy.write_row((key, LISTED.decode()))
                 if count % AT_ONCE == 0:
                     pipe.execute()
         pipe.execute()
@@ -260,7 +260,7 @@ def postgres_scrub(dsn: str, sheet: Path, result: Path) -> float:
         )
         with connection.cursor().copy("COPY asked FROM STDIN") as into:
             for n, row in enumerate(rows):
-                into.write_row((n, *row, b"\\x" + key_of(row[2]).hex().encode()))
+                into.write_row((n, *row, key_of(row[2])))
         join = (
             "COPY (SELECT id, name, phone, false, coalesce(reason, 'NO_BASIS') FROM asked"
             " LEFT JOIN listed USING (token) ORDER BY n) TO STDOUT (FORMAT csv)"
