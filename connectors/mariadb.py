@@ -10,9 +10,7 @@ import contextlib
 import math
 import socket
 import ssl
-from collections.abc import Callable, Mapping
-from functools import cache
-from importlib import resources
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -23,7 +21,7 @@ from pymysql.cursors import Cursor
 
 from connectors.protocol import Reject, Retry
 
-__all__ = ["Authorities", "Cursor", "Denied", "Patience", "Server", "Url", "statements"]
+__all__ = ["Authorities", "Cursor", "Denied", "Patience", "Server", "Url"]
 
 _T = TypeVar("_T")
 #: A right or an object is missing, as `work` may expect.
@@ -65,14 +63,6 @@ Patience: TypeAlias = Annotated[
 Authorities: TypeAlias = Annotated[
     Path | None, Field(description="PEM file of authorities: TLS is then required.")
 ]
-
-
-@cache
-def statements(file: str) -> Mapping[str, str]:
-    """Name → statement of a file beside the sinks."""
-    text = resources.files("connectors.sinks").joinpath(file).read_text("utf-8")
-    blocks = (block.split("\n", 1) for block in text.split("-- name: ")[1:])
-    return {name.strip(): statement.strip() for name, statement in blocks}
 
 
 class Server:

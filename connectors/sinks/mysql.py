@@ -17,6 +17,7 @@ from pydantic import Field
 from connectors import mariadb, protocol
 from connectors.protocol import Applied, Change, Held, Problem, Reject, Result, Retry, Verdict
 from connectors.said import ELSE, EVERYTHING, said
+from connectors.statements import statements
 
 _FIX: Final = "run `noli app check MANIFEST --fix`"
 _GRANT: Final = "let the owner of the database grant it"
@@ -113,7 +114,7 @@ class Mysql:
 
     def _missing(self, cursor: mariadb.Cursor) -> dict[str, list[str]]:
         """What is wrong → the statements that mend it."""
-        table, columns = self._table, mariadb.statements("mysql.sql")["columns"].split("\n")
+        table, columns = self._table, statements("mysql.sql")["columns"].split("\n")
         found: dict[str, list[str]] = {}
         function = [self._sql("forget"), self._sql("function")]
         engine = self._ask(cursor, "has_engine")
@@ -152,7 +153,7 @@ class Mysql:
         return cursor.fetchall()
 
     def _sql(self, name: str) -> str:
-        return mariadb.statements("mysql.sql")[name].replace("{table}", self._table)
+        return statements("mysql.sql")[name].replace("{table}", self._table)
 
 
 def _rows(change: Change, held: Mapping[_Row, tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
-from importlib import resources
 from typing import Annotated, Any, Final
 
 import orjson
@@ -32,6 +30,7 @@ from connectors.protocol import (
     Traits,
 )
 from connectors.said import ELSE, EVERYTHING, said
+from connectors.statements import statements
 
 _FIX: Final = "run `noli app check MANIFEST --fix`"
 _GRANT: Final = "let the owner of the database grant it"
@@ -179,7 +178,7 @@ class Postgres:
     def _statement(self, name: str) -> Composed:
         table = self._config.table
         index, function = f"{table}_contact", f"{table}_allowed"
-        return SQL(_texts()[name]).format(
+        return SQL(statements("postgres.sql")[name]).format(
             table=Identifier(table),
             name=Literal(table),
             key=Identifier(f"{table}_pkey"),
@@ -188,14 +187,6 @@ class Postgres:
             function=Identifier(function),
             function_name=Literal(function),
         )
-
-
-@cache
-def _texts() -> Mapping[str, str]:
-    """Name → statement of postgres.sql."""
-    text = resources.files(__package__).joinpath("postgres.sql").read_text("utf-8")
-    blocks = (block.split("\n", 1) for block in text.split("-- name: ")[1:])
-    return {name.strip(): statement for name, statement in blocks}
 
 
 def _rows(change: Change) -> Iterator[dict[str, Any]]:

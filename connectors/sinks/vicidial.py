@@ -17,6 +17,7 @@ from pydantic import Field
 
 from connectors import mariadb, protocol
 from connectors.protocol import Applied, Change, Held, Problem, Reject, Result, Retry
+from connectors.statements import statements
 from noli.domain.channel import Kind
 from noli.runtime.clock import now_ms
 
@@ -184,7 +185,7 @@ class Vicidial:
         return held
 
     def _ask(self, cursor: mariadb.Cursor, name: str, *values: object) -> Sequence[tuple[Any, ...]]:
-        cursor.execute(mariadb.statements("vicidial.sql")[name], values or None)
+        cursor.execute(statements("vicidial.sql")[name], values or None)
         return cursor.fetchall()
 
 

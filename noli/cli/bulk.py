@@ -37,7 +37,6 @@ CORNER: Final = "loads"
 #: A worker that takes no chunk for so long is not there, in seconds.
 _PATIENCE_S: Final = 30.0
 _DIGEST_BYTES: Final = 10
-_CHUNK: Final = 1 << 20
 _UP: Final = "start the stack: `noli up`, or name another"
 
 
@@ -81,10 +80,8 @@ def opened(data: Path) -> Desk:
 
 def digest(path: Path) -> str:
     """Names a file by its content, hexadecimal."""
-    found = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
+        found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES))
     return found.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,10 +12,10 @@ from rich.markup import escape
 
 from noli.cli import bulk, said, target
 from noli.cli.problem import ProblemError
-from noli.cli.sending import ndjson
+from noli.cli.sending import inputs
+from noli.cli.sending.inputs import Lines
 from noli.cli.sending.line import Defaults, Line, file_digest
 from noli.cli.sending.rejects import Rejects
-from noli.cli.sending.sheet import Sheet
 from noli.domain import events
 from noli.domain.events import Quarantine, Refused
 from noli.domain.facts import Fact
@@ -26,10 +26,6 @@ app = typer.Typer(add_completion=False)
 
 _REJECTED: Final = 2
 _TOLD: Final = 20
-_SHEETS: Final = {".csv", ".tsv"}
-
-#: The lines of the file, read anew at each call.
-Lines = Callable[[], Iterator[Line]]
 
 
 @app.command()
@@ -56,9 +52,9 @@ def load(
     Run it again.
     """
     desk = bulk.opened(data)
-    name = type_ if type_ is None or type_.startswith("noli.") else f"noli.{type_}.v1"
+    name = said.event_type(type_)
     defaults = Defaults(controller, source, name, said.zone(zone), file_digest(file))
-    lines, kept = _opened(file, defaults, rejects)
+    lines, kept, _ = inputs.opened(file, defaults, rejects)
     good, last = _surveyed(lines, kept, desk.screen)
     if not good:
         raise ProblemError(f"{file.name}: not one line can be loaded", "see the causes above")
@@ -76,14 +72,6 @@ def load(
     if wait:
         bulk.wait(desk, job)
     raise typer.Exit(_REJECTED if kept.count else 0)
-
-
-def _opened(file: Path, defaults: Defaults, rejects: Path | None) -> tuple[Lines, Rejects]:
-    place = rejects or file.with_name(f"{file.stem}.rejects{file.suffix}")
-    if file.suffix.lower() not in _SHEETS:
-        return lambda: ndjson.lines(file, defaults), Rejects(place)
-    sheet = Sheet(file)
-    return lambda: sheet.lines(defaults), Rejects(place, sheet.header, sheet.delimiter)
 
 
 def _surveyed(lines: Lines, kept: Rejects, screen: Console) -> tuple[int, int]:

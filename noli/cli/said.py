@@ -33,3 +33,8 @@ def zone(said: str) -> ZoneInfo:
         return ZoneInfo(said)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ProblemError(f"--zone {said} is not known", "e.g. Europe/Rome, UTC") from error
+
+
+def event_type(said: str | None) -> str | None:
+    """The type of --type, in full: `objection.raised` is `noli.objection.raised.v1`."""
+    return said if said is None or said.startswith("noli.") else f"noli.{said}.v1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,17 +13,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from noli.cli import said, target
-from noli.cli.sending import ndjson, where
+from noli.cli.sending import inputs, where
 from noli.cli.sending.line import Defaults, Line, file_digest
 from noli.cli.sending.post import Poster
 from noli.cli.sending.rejects import Rejects
 from noli.cli.sending.run import Sender, Tally
-from noli.cli.sending.sheet import Sheet
 
 app = typer.Typer(add_completion=False)
 
 _TIMEOUT_S: Final = 30.0
-_SHEETS: Final = {".csv", ".tsv"}
 _CHUNK: Final = 1 << 20
 
 
@@ -58,10 +55,12 @@ def send(
     Exit code 0 only when every event took effect. Interrupted? Run it again: nothing counts twice.
     """
     url, secret = where.intake(data, intake, key)
-    name = type_ if type_ is None or type_.startswith("noli.") else f"noli.{type_}.v1"
+    name = said.event_type(type_)
     defaults = Defaults(controller, source, name, said.zone(zone), file_digest(file))
     screen = Console(stderr=True)
-    lines, kept = _opened(file, defaults, rejects, screen)
+    lines, kept, ignored = inputs.opened(file, defaults, rejects)
+    if ignored:
+        screen.print(f"ignored columns: {escape(', '.join(ignored))}")
     with _client(url, secret) as client, _bar(screen) as bar:
         task = bar.add_task(escape(file.name), total=_line_count(file))
         poster = Poster(
@@ -69,23 +68,11 @@ def send(
         )
         sender = Sender(poster, kept, lambda line, why: _report(screen, line, why))
         try:
-            tally = sender.send(lines, batch, lambda number: bar.update(task, completed=number))
+            tally = sender.send(lines(), batch, lambda number: bar.update(task, completed=number))
         finally:
             kept.close()
     _summary(screen, tally, kept)
     raise typer.Exit(0 if tally.clean else 1)
-
-
-def _opened(
-    file: Path, defaults: Defaults, rejects: Path | None, screen: Console
-) -> tuple[Iterator[Line], Rejects]:
-    place = rejects or file.with_name(f"{file.stem}.rejects{file.suffix}")
-    if file.suffix.lower() not in _SHEETS:
-        return ndjson.lines(file, defaults), Rejects(place)
-    sheet = Sheet(file)
-    if sheet.ignored:
-        screen.print(f"ignored columns: {escape(', '.join(sheet.ignored))}")
-    return sheet.lines(defaults), Rejects(place, sheet.header, sheet.delimiter)
 
 
 def _client(url: str, secret: str) -> httpx2.Client:

@@ -10,7 +10,6 @@ itself.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from noli.domain import times
 from noli.replica import store as copies
 from noli.replica.head import Head, Position, Refused, as_of, check_resumable
 from noli.replica.lock import only_writer
-from noli.replica.store import Store
+from noli.replica.store import Store, sync
 from noli.runtime.clock import now_ms
 
 MANIFEST: Final = "manifest.json"
@@ -77,9 +76,9 @@ def export(copy: Path, target: Path) -> Manifest:
         (fresh / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         (fresh / MANIFEST).chmod(_FILE_MODE)
         for name in (DATA, MANIFEST):
-            _sync(fresh / name)
+            sync(fresh / name)
         fresh.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
     return manifest
 
 
@@ -113,8 +112,8 @@ def bring(snapshot: Path, copy: Path, blank: Head, ends: tuple[int, ...]) -> Man
         try:
             shutil.copyfile(snapshot / DATA, generation / DATA)
             (generation / DATA).chmod(_FILE_MODE)
-            _sync(generation / DATA)
-            _sync(generation)
+            sync(generation / DATA)
+            sync(generation)
             _check_data(generation, manifest)
         except BaseException:
             shutil.rmtree(generation, ignore_errors=True)
@@ -180,12 +179,3 @@ def _unfinished(target: Path) -> Iterator[Path]:
         yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """Whatever the path holds is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -200,14 +200,14 @@ def publish(copy: Path, generation: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(copy / CURRENT)
-    _sync_directory(copy)
+    sync(copy)
     sweep(copy)
 
 
 def withdraw(copy: Path) -> None:
     """Take the current generation away from readers: they deny until another is published."""
     (copy / CURRENT).unlink(missing_ok=True)
-    _sync_directory(copy)
+    sync(copy)
 
 
 def sweep(copy: Path) -> None:
@@ -223,7 +223,8 @@ def next_generation(copy: Path) -> Path:
     return copy / f"{_GENERATION}{now_us()}"
 
 
-def _sync_directory(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Put on the disk what a file holds, or which names a directory has."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -174,7 +174,8 @@ class Parties:
         at = erasure.effective
         if at <= self._erased_at(of, part):
             return
-        self._save(_ERASED + of, part, _erased_entry(erasure))
+        mark = Link(erasure.controller, of, None, linked=at, unlinked=0)
+        self._save(_ERASED + of, part, _link_entry(mark))
         linked = {key for key in part.unsaved if key.startswith(_LINK) and key.endswith(of)}
         linked.update(part.store.labelled(_label(of), b"", _LINKS_MAX))
         for key in sorted(linked):
@@ -183,8 +184,9 @@ class Parties:
                 self._save(key, part, _link_entry(self._link(key, stored).erased(at)))
 
     def _erased_at(self, of: bytes, part: Part) -> int:
-        stored = part.load(_ERASED + of)
-        return 0 if stored is None else int(self._codec.decode(stored)[1]["linked"])
+        key = _ERASED + of
+        stored = part.load(key)
+        return 0 if stored is None else self._link(key, stored).linked
 
     def _emit(self, fact: Fact, link: Link, part: Part) -> None:
         """The fact as one of the contact, under an id that a repeat has again."""
@@ -225,16 +227,6 @@ def _link_entry(link: Link) -> dict[str, Any]:
         "contact": contact and {"kind": contact.kind, "value": contact.value},
         "linked": link.linked,
         "unlinked": link.unlinked,
-        "intent": None,
-    }
-
-
-def _erased_entry(erasure: Fact) -> dict[str, Any]:
-    return {
-        "controller": erasure.controller,
-        "contact": None,
-        "linked": erasure.effective,
-        "unlinked": 0,
         "intent": None,
     }
 

@@ -13,6 +13,7 @@ from connectors.protocol import Change, Reject, Retry, Verdict
 from connectors.sinks.mysql import Mysql
 from connectors.testing import CALLS, NOW_MS, TEXTS, a_change, a_verdict, new_token
 from tests.support.servers import PASSWORD, connect
+from tests.support.sinks import applied
 
 _numbers = itertools.count(1)
 PHONE = "+393331234567"
@@ -39,11 +40,7 @@ class Table:
 
     async def apply(self, *changes: Change) -> None:
         """Apply and close."""
-        sink = self.sink()
-        try:
-            await sink.apply(changes)
-        finally:
-            await sink.aclose()
+        await applied(self.sink(), changes)
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a query; `THE_TABLE` in it is the table's name."""

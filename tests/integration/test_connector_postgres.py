@@ -21,6 +21,7 @@ from connectors.testing import CALLS, NOW_MS, TEXTS, a_change, a_verdict, new_to
 from noli.cli.problem import ProblemError
 from noli.cli.stack.postgres import embedded_postgres, find_server
 from noli.domain.channel import Kind
+from tests.support.sinks import applied
 
 _numbers = itertools.count(1)
 PHONE = "+393331234567"
@@ -41,11 +42,7 @@ class Table:
 
     async def apply(self, *changes: Change) -> None:
         """Apply and close."""
-        sink = self.sink()
-        try:
-            await sink.apply(changes)
-        finally:
-            await sink.aclose()
+        await applied(self.sink(), changes)
 
     async def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a query; `{}` in it is the table, `{allowed}` its function."""

@@ -16,6 +16,7 @@ from connectors.testing import CALLS, NOW_MS, TEXTS, a_change, a_verdict, new_to
 from noli.cli.stack import ports
 from noli.cli.stack.program import until
 from tests.support.servers import START_S, installed, redis_answers, running, scratch
+from tests.support.sinks import applied
 
 _numbers = itertools.count(1)
 PHONE = "+393331234567"
@@ -37,11 +38,7 @@ class Keys:
 
     async def apply(self, *changes: Change) -> None:
         """Apply and close."""
-        sink = self.sink()
-        try:
-            await sink.apply(changes)
-        finally:
-            await sink.aclose()
+        await applied(self.sink(), changes)
 
     async def until(self, field: str = FIELD, controller: str = "acme") -> int | None:
         """The one line a dialer asks."""

@@ -16,14 +16,13 @@ from rich.console import Console
 from connectors.sources.rpo import events as rpo
 from connectors.sources.rpo.answer import Answer, Bad
 from connectors.sources.rpo.events import Asked, Listing
-from noli.cli import bulk
 from noli.cli.bulk import Desk
 from noli.cli.problem import ProblemError
+from noli.cli.registering import contacts
 from noli.cli.sending.line import Line
 from noli.cli.sending.rejects import Rejects
 from noli.domain import events
 from noli.domain.token import token
-from noli.evidence import scan, states
 from noli.loading.loader import Row
 from noli.runtime.clock import now_ms
 
@@ -105,23 +104,14 @@ class Standing:
 def standing(desk: Desk, asked: Asked, *, known_only: bool) -> Standing:
     """Read the states of the controller's contacts. Raises `ProblemError`."""
     found = Standing(known=set() if known_only else None)
-    with bulk.bar(desk.screen, "") as progress:
-        task = progress.add_task("reading the states", total=None)
-        try:
-            for each in states.read(
-                desk.settings,
-                desk.codec,
-                lambda done, of: progress.update(task, completed=done, total=of),
-            ):
-                if each.state.controller != asked.controller:
-                    continue
-                listing = rpo.listing(each.state, asked.register)
-                if listing is not None:
-                    found.listings[each.key] = listing
-                if found.known is not None:
-                    found.known.add(each.key)
-        except scan.LogUnavailable as error:
-            raise ProblemError(str(error), "start the stack: `noli up`") from error
+    for each in contacts.known(desk):
+        if each.state.controller != asked.controller:
+            continue
+        listing = rpo.listing(each.state, asked.register)
+        if listing is not None:
+            found.listings[each.key] = listing
+        if found.known is not None:
+            found.known.add(each.key)
     return found
 
 

@@ -8,12 +8,11 @@ from typing import Final
 
 from connectors.sources.rpo import request
 from connectors.sources.rpo.dialect import Dialect, Register
-from noli.cli import bulk
 from noli.cli.bulk import Desk
 from noli.cli.problem import ProblemError
+from noli.cli.registering import contacts
 from noli.domain import times
 from noli.domain.policy import Policy
-from noli.evidence import scan, states
 
 _SPAN: Final = re.compile(r"(\d{1,4})([dh])", re.ASCII)
 _UNIT: Final = {"d": times.DAY, "h": times.HOUR}
@@ -28,26 +27,20 @@ def span(said: str) -> int:
 
 
 def selected(desk: Desk, controller: str, register: Register, until: int | None) -> list[str]:
-    """Normalised values of who must be verified, sorted; `until`: only if due by then (ms)."""
+    """Normalised values of who must be verified, sorted; `until`: only if due by then (ms).
+
+    Raises `ProblemError`.
+    """
     found: dict[bytes, str] = {}
     policy = Policy()
-    with bulk.bar(desk.screen, "") as progress:
-        task = progress.add_task("reading the states", total=None)
-        try:
-            for known in states.read(
-                desk.settings,
-                desk.codec,
-                lambda done, of: progress.update(task, completed=done, total=of),
-            ):
-                found.pop(known.key, None)  # a later state is in place of the earlier one
-                state = known.state
-                if state.controller != controller or state.contact is None:
-                    continue
-                lapse = request.lapse(state, register, policy)
-                if lapse is not None and (until is None or lapse <= until):
-                    found[known.key] = state.contact.value
-        except scan.LogUnavailable as error:
-            raise ProblemError(str(error), "start the stack: `noli up`") from error
+    for known in contacts.known(desk):
+        found.pop(known.key, None)  # a later state is in place of the earlier one
+        state = known.state
+        if state.controller != controller or state.contact is None:
+            continue
+        lapse = request.lapse(state, register, policy)
+        if lapse is not None and (until is None or lapse <= until):
+            found[known.key] = state.contact.value
     return sorted(found.values())
 
 

@@ -23,6 +23,7 @@ from noli.replica.changes.feed import Told
 from noli.replica.follow import LogUnavailable
 from noli.replica.gate import Gate
 from noli.replica.head import Head, Refused
+from noli.replica.lookup.slots import Slots
 from noli.runtime.apikeys import Keyring
 from noli.runtime.clock import steady
 from noli.runtime.logging import get_logger
@@ -41,7 +42,9 @@ HEARTBEAT_S: Final = 5.0
 SLOW_S: Final = 5.0
 CUT_S: Final = 30.0
 
+#: After which a client asks again whether the log is there, in seconds.
 _RETRY_AFTER_S: Final = 5
+
 #: What browsers' EventSource waits before it comes back, in ms.
 _RETRY: Final = b"retry: 1000\n\n"
 
@@ -169,29 +172,21 @@ def changes_handler(
     gate: Gate, keyring: Keyring, feeds: Feeds
 ) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint: 200 and a stream without an end, or 4xx, or 503 where the log is not there."""
-    under_way = 0
-
-    def over() -> None:
-        nonlocal under_way
-        under_way -= 1
+    slots = Slots()
 
     async def get_changes(request: Request) -> Response:
-        nonlocal under_way
         headers, query = request.headers, request.query_params
         keyring.authorise(headers.get("authorization"), headers.get("x-api-key"), "decisions:read")
-        if under_way >= AT_ONCE:
-            detail = f"{AT_ONCE} streams are open; share one between processes of a host"
-            raise Problem(429, "too-many", detail, headers={"Retry-After": str(_RETRY_AFTER_S)})
         wanted = headers.get("last-event-id") or query.get("from") or None
+        slots.take(AT_ONCE, f"{AT_ONCE} streams are open; share one between processes of a host")
         stream = _Stream(gate)
-        under_way += 1
         try:
             await stream.open(partial(feeds, query.getlist("controller")), wanted)
         except BaseException:
             stream.close()
-            over()
+            slots.free()
             raise
-        return _Events(stream, over)
+        return _Events(stream, slots.free)
 
     return get_changes
 

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from noli.replica.gate import Gate
+from noli.replica.lookup.slots import Slots
 from noli.replica.scrub.asked import CSV, NDJSON, Asked, Unusable
 from noli.replica.scrub.lines import Lines
 from noli.replica.scrub.reading import Opening, Reading
@@ -27,7 +28,6 @@ PIECE: Final = 8_192
 
 #: Lists under way at once; more would only slow each other and everybody's single questions.
 AT_ONCE: Final = 4
-_RETRY_AFTER_S: Final = 5
 
 #: Seconds in which a sender must send something, and a reader must read something.
 STALL_S: Final = 60.0
@@ -61,30 +61,24 @@ class _Flowing(StreamingResponse):
 
 def scrub_handler(gate: Gate, keyring: Keyring) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint: 200 with the list, or 4xx before the first byte of it."""
-    under_way = 0
-
-    def over() -> None:
-        nonlocal under_way
-        under_way -= 1
+    slots = Slots()
 
     async def post_scrub(request: Request) -> Response:
-        nonlocal under_way
         headers = request.headers
         keyring.authorise(headers.get("authorization"), headers.get("x-api-key"), "decisions:read")
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         if media not in _MEDIA:
             raise Problem(415, "unsupported-media-type", f"send {' or '.join(_MEDIA)}")
-        if under_way >= AT_ONCE:
-            detail = f"{AT_ONCE} lists are under way; send this one when one of them is done"
-            raise Problem(429, "too-many", detail, headers={"Retry-After": str(_RETRY_AFTER_S)})
-        under_way += 1
+        slots.take(
+            AT_ONCE, f"{AT_ONCE} lists are under way; send this one when one of them is done"
+        )
         try:
             flow = _flow(request, gate, _MEDIA[media])
             lead = await _first(flow)
         except BaseException:
-            over()
+            slots.free()
             raise
-        return _Flowing(_chained(lead, flow), media, over)
+        return _Flowing(_chained(lead, flow), media, slots.free)
 
     return post_scrub
 

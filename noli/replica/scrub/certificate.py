@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import IO, Final
+from io import BufferedIOBase
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -28,7 +29,6 @@ ALGORITHM: Final = "Ed25519"
 
 _DOMAIN: Final = b"noli scrub certificate 1"
 _SEED_BYTES: Final = 32
-_CHUNK: Final = 1 << 20
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -121,12 +121,9 @@ def opened(signed: bytes, trusted: str) -> Certificate:
     return certificate
 
 
-def which(certificate: Certificate, file: IO[bytes]) -> str:
+def which(certificate: Certificate, file: BufferedIOBase) -> str:
     """Whether a file is the certificate's `input` or its `output`. Raises `Invalid`."""
-    digest = hashlib.sha256()
-    while data := file.read(_CHUNK):
-        digest.update(data)
-    found = digest.hexdigest()
+    found = hashlib.file_digest(file, "sha256").hexdigest()
     if found == certificate.output_sha256:
         return "output"
     if found == certificate.input_sha256:
