@@ -151,6 +151,11 @@ class Traits:
     in_flight: int = 1
     #: True where the target knows no token: a change without its contact is then rejected.
     needs_contact: bool = False
+    #: Who remembers which version a contact was given: the target, or a ledger of ours
+    #: (`connectors.ledger`) around a sink that then only sets what it is told.
+    versions: Literal["target", "ledger"] = "target"
+    #: False where the target cannot tell controllers apart: each then needs an app of its own.
+    many_controllers: bool = True
 
 
 class SinkConfig(BaseModel):

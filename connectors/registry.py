@@ -56,7 +56,11 @@ def sink_class(name: str) -> SinkClass:
 def open_sink(manifest: Manifest, path: Path) -> Sink:
     """The application's sink, configured. Raises `ManifestError` naming the field in `path`."""
     kind, config = configured(manifest, path)
-    return kind(config, manifest.app)
+    sink = kind(config, manifest.app)
+    if len(manifest.controllers) > 1 and not sink.traits.many_controllers:
+        wrong = f"{manifest.sink} cannot tell controllers apart"
+        raise ManifestError(path, "controllers", wrong, "write a manifest, and an app, for each")
+    return sink
 
 
 def configured(manifest: Manifest, path: Path) -> tuple[SinkClass, SinkConfig]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from connectors import manifest, registry
 from connectors.inlet import Inlet
+from connectors.ledger import fenced
 from connectors.lens import Lens
 from connectors.receipts import Receipts
 from connectors.runner import Parts, Runner
@@ -40,7 +41,7 @@ async def serve(stop: Stop) -> None:
     lens = Lens(app.controllers, app.channels, app.purposes, third_party=app.third_party)
     codec = schemas.codec(config)
     async with AsyncExitStack() as closing:
-        sink = registry.open_sink(app, path)
+        sink = fenced(registry.open_sink(app, path), config.data / "ledgers" / f"{app.app}.sqlite")
         closing.push_async_callback(sink.aclose)
         acked = Acked(config)
         closing.push_async_callback(acked.close)

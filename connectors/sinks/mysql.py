@@ -158,7 +158,8 @@ class Mysql:
 
 def _rows(change: Change, held: Mapping[_Row, tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     """The rows to write: those that say something new, and the one that has the version."""
-    if max(version for *_, version in held.values()) >= change.version:
+    newest = max(version for *_, version in held.values())
+    if newest > change.version:
         return
     wanted = {verdict[:3]: verdict for verdict in (ELSE, *said(change))}
     for key in {**wanted, **held}:
@@ -166,7 +167,7 @@ def _rows(change: Change, held: Mapping[_Row, tuple[Any, ...]]) -> Iterator[tupl
         *there, _ = held.get(key, (None,))
         if key not in wanted and there[1] == body[1] and there[3:] == body[3:]:
             continue  # denied already, whoever said so
-        if key == ELSE[:3] or there != body:
+        if there != body or (key == ELSE[:3] and newest < change.version):
             yield (change.token, *key, *body, change.version, _moment(change.as_of))
 
 

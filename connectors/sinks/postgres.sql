@@ -9,6 +9,7 @@ SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))
 -- client's CPU. `gone`: what a newer decision no longer states is denied, never deleted; where the
 -- contact is erased, every row of its token loses it. Rows that would only get a new version are left
 -- alone: the row of everything else (`*`, `*`, `*`) has it, and a row costs more than all else here.
+-- The same version again mends what somebody else changed meanwhile.
 WITH change AS MATERIALIZED (
   SELECT c.token, c.contact_kind, c.contact, c.controller, c.channel, c.purpose, c.brand, c.allowed,
          c.reasons, c.conditions, to_timestamp(c.until / 1000.0) AS until, c.version,
@@ -17,7 +18,7 @@ WITH change AS MATERIALIZED (
     token text, contact_kind text, contact text, controller text, channel text, purpose text,
     brand text, allowed boolean, reasons text[], conditions text[], until bigint, version bigint,
     as_of bigint)
-  WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.token = c.token AND t.version >= c.version)
+  WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.token = c.token AND t.version > c.version)
 ), gone AS (
   UPDATE {table} t
   SET allowed = false, reasons = '{{NO_BASIS}}', conditions = '{{}}', until = NULL,
@@ -39,8 +40,8 @@ SET contact_kind = excluded.contact_kind, contact = excluded.contact,
     controller = excluded.controller, allowed = excluded.allowed, reasons = excluded.reasons,
     conditions = excluded.conditions, until = excluded.until, version = excluded.version,
     as_of = excluded.as_of
-WHERE excluded.version > t.version
-  AND (excluded.channel = '*'
+WHERE excluded.version >= t.version
+  AND (excluded.channel = '*' AND excluded.version > t.version
        OR (t.contact_kind, t.contact, t.controller, t.allowed, t.reasons, t.conditions, t.until)
           IS DISTINCT FROM (excluded.contact_kind, excluded.contact, excluded.controller,
                             excluded.allowed, excluded.reasons, excluded.conditions,

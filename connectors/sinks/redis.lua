@@ -1,9 +1,9 @@
 -- Writes one contact, all or nothing. KEYS[1]: its record, by token. ARGV: version, as_of, reader's
 -- key (the contact in the clear; '' once erased), set of the tokens of that key, then field, value ….
--- Answers 0 where the record is as new already. Reads come first: an error then leaves nothing half.
+-- Answers 0 where the record is newer; the same version mends it. Reads come first: an error then leaves nothing half.
 local record, version, as_of, reader, tokens = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local held = redis.call('HMGET', record, 'version', 'reader', 'tokens')
-if held[1] and tonumber(held[1]) >= tonumber(version) then return 0 end
+if held[1] and tonumber(held[1]) > tonumber(version) then return 0 end
 local named = reader ~= ''
 if not named then reader, tokens = held[2] or '', held[3] or '' end
 local others = {}

@@ -53,7 +53,7 @@ class Vicidial:
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - MySQL asks no name
         self._config = config
         self._server = mariadb.Server(config.url, config.timeout_s, config.ca_file)
-        self.traits = protocol.Traits(read_back="exact", batch=config.batch)
+        self.traits = protocol.Traits("seconds", "exact", config.batch, many_controllers=False)
 
     async def check(self) -> Sequence[Problem]:
         """Whether it is a VICIdial, and its campaigns look at the lists. Writes nothing."""
@@ -125,7 +125,7 @@ class Vicidial:
 
     def _write(self, cursor: mariadb.Cursor, named: Sequence[tuple[Change, str | None]]) -> None:
         held = {row[0]: row for row in self._ask(cursor, "held", [c.token for c, _ in named])}
-        fresh = [(c, n) for c, n in named if c.token not in held or held[c.token][2] < c.version]
+        fresh = [(c, n) for c, n in named if c.token not in held or held[c.token][2] <= c.version]
         ledger = [(c.token, n, c.version, orjson.dumps(sorted(self._denied(c)))) for c, n in fresh]
         wanted: dict[str, set[str]] = {}
         for change, number in fresh:  # once erased, under the number that we are about to forget

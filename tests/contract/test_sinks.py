@@ -18,10 +18,19 @@ from connectors import registry
 from connectors.protocol import Change, Contact, Held, Sink
 from connectors.sinks.mysql import Mysql
 from connectors.sinks.postgres import Postgres
-from connectors.sinks.redis import Redis
+from connectors.sinks.redis import FOR_EVER, Redis
 from connectors.sinks.vicidial import Vicidial
 from connectors.sinks.webhook import Webhook
-from connectors.testing import CALLS, PATIENCE_S, Peer, SinkContract
+from connectors.testing import (
+    CALLS,
+    PATIENCE_S,
+    TEXTS,
+    Pair,
+    Peer,
+    SinkContract,
+    number_of,
+    phone,
+)
 from noli.cli.stack import ports
 from noli.domain.channel import Kind
 from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
@@ -30,15 +39,15 @@ from tests.support.vicidial import Dialer, dialer
 
 _tables = itertools.count(1)
 #: A sink that cannot keep an expectation, and why. Only ever shrinks.
-WAIVED: Final[dict[tuple[str, str], str]] = {
-    ("vicidial", "it_applies"): "a dialer's list holds calls only, and the expectation has texts",
-}
+WAIVED: Final[dict[tuple[str, str], str]] = {}
 
 
 class WebhookPeer:
     """A receiver that keeps what the how-to asks of it."""
 
     secrets: Sequence[str] = (SECRET, SECRET.removeprefix("whsec_"))
+    pairs: Sequence[Pair] = (CALLS, TEXTS)
+    contact = staticmethod(phone)
 
     def __init__(self, app: BadApp) -> None:
         self._app = app
@@ -49,6 +58,10 @@ class WebhookPeer:
         config = {"url": url, "secret": SECRET, "timeout_s": patience_s}
         config["allow_private_addresses"] = True
         return Webhook(Webhook.Config.model_validate(config), "crm")
+
+    async def allow(self, token: str) -> None:
+        """Nothing can be read back from a webhook."""
+        raise NotImplementedError(token)
 
     async def held(self, token: str) -> Held | None:
         """What the application remembers."""
@@ -71,6 +84,9 @@ class WebhookPeer:
 class PostgresPeer:
     """A table of its own on the session's server."""
 
+    pairs: Sequence[Pair] = (CALLS, TEXTS)
+    contact = staticmethod(phone)
+
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._table = f"noli_contract_{next(_tables)}"
@@ -88,6 +104,14 @@ class PostgresPeer:
         assert isinstance(sink, Postgres)
         assert await sink.fix() == [f"was mended: table {self._table} is missing"]
         await sink.aclose()
+
+    async def allow(self, token: str) -> None:
+        """An UPDATE of somebody else."""
+        change = SQL("UPDATE {} SET allowed = true WHERE token = %s AND channel = %s")
+        async with await psycopg.AsyncConnection.connect(self._dsn) as connection:
+            await connection.execute(
+                change.format(Identifier(self._table)), [token, self.pairs[0][0]]
+            )
 
     async def held(self, token: str) -> Held | None:
         """The rows, asked by SQL."""
@@ -117,6 +141,9 @@ class PostgresPeer:
 class MysqlPeer:
     """A table of its own on the session's server."""
 
+    pairs: Sequence[Pair] = (CALLS, TEXTS)
+    contact = staticmethod(phone)
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._table = f"noli_contract_{next(_tables)}"
@@ -133,6 +160,12 @@ class MysqlPeer:
         assert isinstance(sink, Mysql)
         assert await sink.fix() == [f"was mended: table {self._table} is missing"]
         await sink.aclose()
+
+    async def allow(self, token: str) -> None:
+        """An UPDATE of somebody else."""
+        change = f"UPDATE {self._table} SET allowed = 1 WHERE token = %s AND channel = %s"
+        with connect(self._url) as connection, connection.cursor() as cursor:
+            cursor.execute(change, [token, self.pairs[0][0]])
 
     async def held(self, token: str) -> Held | None:
         """The rows, asked by SQL."""
@@ -159,6 +192,8 @@ class VicidialPeer:
     """A VICIdial's tables of its own on the session's server."""
 
     secrets: Sequence[str] = (PASSWORD,)
+    pairs: Sequence[Pair] = (CALLS,)
+    contact = staticmethod(phone)
 
     def __init__(self, vicidial: Dialer) -> None:
         self._dialer = vicidial
@@ -174,6 +209,11 @@ class VicidialPeer:
         assert isinstance(sink, Vicidial)
         assert await sink.fix() == ["was mended: table noli_vicidial is missing"]
         await sink.aclose()
+
+    async def allow(self, token: str) -> None:
+        """An agent takes the number off the system list."""
+        number = self.contact(number_of(token)).value.removeprefix("+39")
+        self._dialer.ask("DELETE FROM vicidial_dnc WHERE phone_number = %s", number)
 
     async def held(self, token: str) -> Held | None:
         """The version of our ledger, and whether the number is on the system list."""
@@ -198,6 +238,9 @@ class VicidialPeer:
 class RedisPeer:
     """A prefix of its own on the session's server."""
 
+    pairs: Sequence[Pair] = (CALLS, TEXTS)
+    contact = staticmethod(phone)
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._prefix = f"contract-{next(_tables)}"
@@ -208,6 +251,12 @@ class RedisPeer:
         """A sink of the prefix, or one that asks at a port where nobody listens."""
         config = {"url": elsewhere(self._url, reachable), "prefix": self._prefix}
         return Redis(Redis.Config.model_validate({**config, "timeout_s": patience_s}), "dialer")
+
+    async def allow(self, token: str) -> None:
+        """Somebody's own command."""
+        reader = f"{self._prefix}:acme:{self.contact(number_of(token)).value}"
+        for key in (reader, f"{self._prefix}.token:{token}"):
+            self._client.hset(key, ":".join(self.pairs[0]), FOR_EVER)
 
     async def held(self, token: str) -> Held | None:
         """The hash of the token, asked by command."""
