@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx2
 
@@ -27,6 +27,8 @@ from connectors.protocol import Problem, Retry
 
 #: Bytes of an answer's body that are read, only to keep the connection for the next request.
 _ANSWER_MAX: Final = 4096
+#: And of an answer that is asked for: more is not what was asked.
+_ASKED_MAX: Final = 64 * 1024 * 1024
 #: Networks that carry an IPv4 address in their last 32 bits: RFC 6052, RFC 8215.
 _NAT64: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
 _IPV4_BITS: Final = (1 << 32) - 1
@@ -38,6 +40,24 @@ _REMEDIES: Final = {
 }
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Asked(NamedTuple):
+    """A request below the URL of an `Egress`; `query` and `headers` may hold secrets."""
+
+    method: str = "POST"
+    path: str = ""
+    query: Mapping[str, str] | None = None
+    body: bytes = b""
+    headers: Mapping[str, str] | None = None
+
+
+class Answer(NamedTuple):
+    """What came back, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 def is_public(address: Address) -> bool:
@@ -90,17 +110,21 @@ class Egress:
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Returns once a 2xx has come. Raises `Retry` with a short code for everything else."""
-        try:
-            async with asyncio.timeout(self.timeout_s), self._answer(body, headers) as answer:
-                if not HTTPStatus(200) <= answer.status_code < HTTPStatus(300):
-                    after = retry_after_s(answer.headers.get("retry-after"), datetime.now(UTC))
-                    raise Retry(f"http_{answer.status_code}", after)
-                await _drain(answer)
-        except TimeoutError:
-            raise Retry("timeout") from None
-        except (httpx2.HTTPError, ssl.SSLError) as error:
-            # Not chained: what a client or a certificate says may quote the address or the body.
-            raise Retry(type(error).__name__) from None
+        async with self._answer(Asked(body=body, headers=headers)) as answer:
+            if not HTTPStatus(200) <= answer.status_code < HTTPStatus(300):
+                after = retry_after_s(answer.headers.get("retry-after"), datetime.now(UTC))
+                raise Retry(f"http_{answer.status_code}", after)
+            await _drain(answer)
+
+    async def ask(self, asked: Asked) -> Answer:
+        """The answer, of any status. Raises `Retry` where none came, or one of endless length."""
+        async with self._answer(asked) as answer:
+            body = bytearray()
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > _ASKED_MAX:
+                    raise Retry("answer_too_long")
+            return Answer(answer.status_code, answer.headers, bytes(body))
 
     async def check(self) -> list[Problem]:
         """Resolve, connect, shake hands; send nothing."""
@@ -153,16 +177,29 @@ class Egress:
         )
 
     @asynccontextmanager
-    async def _answer(
-        self, body: bytes, headers: Mapping[str, str]
-    ) -> AsyncIterator[httpx2.Response]:
+    async def _answer(self, asked: Asked) -> AsyncIterator[httpx2.Response]:
+        """The head of an answer, its body still to be read. Raises `Retry`, not chained."""
+        try:
+            async with asyncio.timeout(self.timeout_s), self._sent(asked) as answer:
+                yield answer
+        except TimeoutError:
+            raise Retry("timeout") from None
+        except (httpx2.HTTPError, ssl.SSLError) as error:
+            # Not chained: what a client or a certificate says may quote the address or the body.
+            raise Retry(type(error).__name__) from None
+
+    @asynccontextmanager
+    async def _sent(self, asked: Asked) -> AsyncIterator[httpx2.Response]:
         addresses = await self._addresses()
         for number, address in enumerate(addresses, 1):
+            url = self._target.copy_with(host=str(address))
+            if asked.path:
+                url = url.copy_with(path=self._target.path.rstrip("/") + asked.path)
             request = self._client.build_request(
-                "POST",
-                self._target.copy_with(host=str(address)),
-                content=body,
-                headers={**headers, "Host": self._target.netloc.decode("ascii")},
+                asked.method,
+                url.copy_merge_params(asked.query) if asked.query else url,
+                content=asked.body,
+                headers={**(asked.headers or {}), "Host": self._target.netloc.decode("ascii")},
                 extensions={"sni_hostname": self._target.host},
             )
             try:
