@@ -15,6 +15,8 @@ from connectors.protocol import Sink, SinkConfig
 
 GROUP: Final = "noli.sinks"
 BUILT_IN: Final[Mapping[str, str]] = {
+    "file": "connectors.sinks.file:File",
+    "kamailio": "connectors.sinks.kamailio:Kamailio",
     "mysql": "connectors.sinks.mysql:Mysql",
     "postgres": "connectors.sinks.postgres:Postgres",
     "redis": "connectors.sinks.redis:Redis",

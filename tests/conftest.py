@@ -19,4 +19,9 @@ settings.register_profile("dev", max_examples=300, deadline=None, print_blob=Tru
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 #: Fixtures that more than one room uses.
-pytest_plugins = ["tests.support.postgres", "tests.support.servers", "tests.support.stack"]
+pytest_plugins = [
+    "tests.support.postgres",
+    "tests.support.servers",
+    "tests.support.stack",
+    "tests.support.kamailio",  # after what it imports: pytest rewrites a plugin's assertions first
+]
