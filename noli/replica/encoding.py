@@ -63,6 +63,11 @@ def shape_of(token: bytes, value: bytes) -> int:
     return int.from_bytes(value[_SHAPE_AT:_UNTIL_AT], "big")
 
 
+def is_damaged(token: bytes, value: bytes) -> bool:
+    """Whether an entry is not the one written."""
+    return value[:_SHAPE_AT] != _checksum(token + value[_SHAPE_AT:])
+
+
 def until_of(value: bytes, number: int) -> int:
     """The entry's time of that number. Raises `Damaged` when it has no such time."""
     at = _UNTIL_AT + UNTIL_BYTES * number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lmdb
 
+from noli.replica.encoding import is_damaged
 from noli.replica.head import Head
 from noli.replica.intern import Interner
 from noli.replica.store import Store
@@ -29,7 +30,7 @@ def put(store: Store, interner: Interner, entries: Entries, head: Head) -> int:
             if txn.put(token, value, overwrite=False, db=store.contacts):
                 continue
             standing = txn.get(token, b"", store.contacts)
-            if interner.supersedes(value, standing):
+            if is_damaged(token, standing) or interner.supersedes(value, standing):
                 txn.put(token, value, db=store.contacts)
             else:
                 kept += 1

@@ -49,7 +49,15 @@ _SHORTAGES: Final = (
     lmdb.MapResizedError,
 )
 
+#: What a disk, a quota or a limit of a file's size says when there is no more; LMDB calls a write
+#: that ended half way EIO.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
 _T = TypeVar("_T")
+
+
+class NoRoom(Exception):
+    """The disk takes no more of the copy; what stands on it is whole."""
 
 
 class Store:
@@ -240,6 +248,11 @@ def is_broken(error: lmdb.Error) -> bool:
     """
     code: int = getattr(error, "code", 0)  # set by LMDB itself, not by its Python constructor
     return code < 0 and not isinstance(error, _SHORTAGES)
+
+
+def is_full(error: lmdb.Error | OSError) -> bool:
+    """Whether an error says that the disk takes no more."""
+    return getattr(error, "code", getattr(error, "errno", 0)) in _NO_ROOM
 
 
 def _refused_or(error: lmdb.Error) -> Exception:

@@ -13,6 +13,7 @@ from typing import Final
 
 import lmdb
 
+from noli.replica import lives
 from noli.replica import store as copies
 from noli.replica.build import Spool, fill
 from noli.replica.encoding import Damaged
@@ -65,12 +66,25 @@ class Writer:
         self._positions: Sequence[Position] = ()
         self._published = False
         self._tend_at = 0.0
+        self._held_at = 0.0
 
     def run(self, stop: Stop) -> None:
-        """Resume or build, then follow. Raises `SecondWriter`, `LogUnavailable`, LMDB's errors."""
+        """Resume or build, then follow.
+
+        Raises `SecondWriter`, `LogUnavailable`, `NoRoom`, LMDB's errors.
+        """
         with only_writer(self._copy), closing(Follower(self._settings)) as follower:
-            while not stop.requested:
-                self._live(follower, stop)
+            try:
+                while not stop.requested:
+                    self._live(follower, stop)
+            except (lmdb.Error, OSError) as error:
+                if copies.is_full(error):
+                    fact = f"no room for more in {self._copy}, or its disk fails"
+                    remedy = "free some, or set NOLI_REPLICA to another disk"
+                    raise copies.NoRoom(f"{fact}: {remedy}") from error
+                raise
+            finally:
+                lives.end(self._copy)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Ready once everything the log held when we started is in the published copy."""
@@ -108,6 +122,8 @@ class Writer:
             return None
         store = None
         try:
+            lives.begin(self._copy, generation.name)
+            self._held_at = steady() + lives.HELD_S
             store = Store(generation, write=True)
             check_resumable(store.head(), blank, self._goal)
             return store, Interner(self._codec, store.all_shapes())
@@ -193,3 +209,6 @@ class Writer:
             metrics.REPLICA_CONTACTS.set(store.entries())
             metrics.REPLICA_BYTES.set(store.size())
             store.env.reader_check()
+        if self._held_at and steady() >= self._held_at:
+            self._held_at = 0.0
+            lives.end(self._copy)

@@ -20,7 +20,7 @@ from confluent_kafka import Producer
 from noli.cli.stack import ports
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact
-from noli.domain.token import token
+from noli.domain.token import Pepper, token
 from noli.replica.gate import Answer, Gate, Question
 from noli.runtime import registry, subjects
 from noli.runtime.clock import now_ms
@@ -90,11 +90,16 @@ class Lab:
         self.append((n, BEACON_KEY, value) for n in range(PARTITIONS))
 
     def decide(
-        self, rows: list[dict[str, Any]], people: range, version: int = 1, epoch: int = 1
+        self,
+        rows: list[dict[str, Any]],
+        people: range,
+        version: int = 1,
+        epoch: int = 1,
+        pepper: Pepper = PEPPER,
     ) -> None:
         """The same decision about many."""
         value = self.codec.encode("noli.Decision", decision(rows, version=version, epoch=epoch))
-        self.append((BY_KEY, token(PEPPER, CONTROLLER, person(n)), value) for n in people)
+        self.append((BY_KEY, token(pepper, CONTROLLER, person(n)), value) for n in people)
 
     def start(self, module: str = "noli.replica", **over: str) -> subprocess.Popen[bytes]:
         """A worker process on a free port."""
