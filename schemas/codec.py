@@ -93,6 +93,10 @@ class Codec:
         }
         self._resolve = resolve
 
+    def header(self, record: str) -> bytes:
+        """What every record of this name that we write begins with."""
+        return self._headers[record]
+
     def encode(self, record: str, datum: Mapping[str, Any]) -> bytes:
         """Wire bytes of `datum`. Raises ValueError/TypeError when it does not fit the schema."""
         out = io.BytesIO()
@@ -169,7 +173,7 @@ class Lead(NamedTuple):
 
 def leading_long(data: bytes) -> int:
     """First field of a record whose schema begins with a `long` (the epoch), undecoded else."""
-    return _long(data, HEADER.size)[0]
+    return read_long(data, HEADER.size)[0]
 
 
 def pack_lead(epoch: int, wake: int) -> bytes:
@@ -185,7 +189,7 @@ def lead(data: bytes) -> Lead:
     epoch, wake = _LEAD.unpack_from(data, HEADER.size)
     if not data[at]:
         return Lead(epoch, wake, b"")
-    size, at = _long(data, at)
+    size, at = read_long(data, at)
     return Lead(epoch, wake, data[at : at + size])
 
 
@@ -194,8 +198,8 @@ _VARINT_MORE: Final = 0x80
 _VARINT_BITS: Final = 7
 
 
-def _long(data: bytes, at: int) -> tuple[int, int]:
-    """An Avro long (zigzag, variable length) and the place after it."""
+def read_long(data: bytes, at: int) -> tuple[int, int]:
+    """An Avro long (zigzag, variable length) and the place after it. Raises `UnreadableError`."""
     shift = result = 0
     try:
         while (byte := data[at]) >= _VARINT_MORE:

@@ -41,11 +41,23 @@ def packed(codec: Codec, job: str, number: int, items: Sequence[Item]) -> bytes:
     )
 
 
-def unpacked(record: Record, codec: Codec) -> list[Record]:
-    """The intents of a chunk, each as the record that would have carried it alone.
+class Chunk(NamedTuple):
+    """A chunk that was read: the header that its intents were cut from, and each without it."""
 
-    Raises `UnreadableError` for a record that is no whole chunk. Whether an intent can be read is
-    found by whoever reads it.
+    record: Record
+    header: bytes
+    items: Sequence[Item]
+
+    def single(self, number: int) -> Record:
+        """An intent as the record that would have carried it alone."""
+        key, body = self.items[number]
+        return self.record._replace(key=key, value=self.header + body, item=number)
+
+
+def opened(record: Record, codec: Codec) -> Chunk:
+    """The intents of a chunk. Raises `UnreadableError` for a record that is no whole chunk.
+
+    Whether an intent can be read is found by whoever reads it.
     """
     name, datum = codec.decode(record.value)
     if name != _RECORD:
@@ -53,10 +65,16 @@ def unpacked(record: Record, codec: Codec) -> list[Record]:
     if datum["schema_id"] < 0:
         raise UnreadableError(f"schema id {datum['schema_id']} cannot be")
     header = HEADER.pack(MAGIC, datum["schema_id"])
-    return [
-        record._replace(key=item["key"], value=header + item["value"], item=number)
-        for number, item in enumerate(datum["items"])
-    ]
+    return Chunk(record, header, [Item(item["key"], item["value"]) for item in datum["items"]])
+
+
+def unpacked(record: Record, codec: Codec) -> list[Record]:
+    """The intents of a chunk, each as the record that would have carried it alone.
+
+    Raises as `opened` does.
+    """
+    chunk = opened(record, codec)
+    return [chunk.single(number) for number in range(len(chunk.items))]
 
 
 def divided(items: Iterable[Item]) -> Iterator[list[Item]]:

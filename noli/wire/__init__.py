@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from noli.wire.decisions import decision_head, decision_record, decision_row
 from noli.wire.intents import (
+    INTENT,
     UNREADABLE,
     fact_to_intent,
     intent_to_fact,
@@ -17,15 +18,19 @@ from noli.wire.intents import (
     unreadable_fact,
     unreadable_reason,
 )
+from noli.wire.plain import Plain, plain
 from noli.wire.states import record_to_state, state_to_record
 
 __all__ = [
+    "INTENT",
     "UNREADABLE",
+    "Plain",
     "decision_head",
     "decision_record",
     "decision_row",
     "fact_to_intent",
     "intent_to_fact",
+    "plain",
     "quarantine_fact",
     "read_contact_intent",
     "read_intent",

@@ -13,6 +13,8 @@ from noli.domain.facts import EVERY_BRAND, Fact
 from schemas.codec import Codec, UnreadableError
 
 Datum = dict[str, Any]
+#: The record's name.
+INTENT: Final = "noli.Intent"
 _UNKNOWN: Final = "unknown"
 _FACT_ID_BYTES: Final = 16
 
@@ -64,7 +66,7 @@ UNREADABLE: Final = (UnreadableError, ValueError, KeyError)
 def read_intent(codec: Codec, value: bytes | None) -> Fact:
     """The fact in a record's value. Raises one of `UNREADABLE`."""
     name, datum = codec.decode(value)
-    if name != "noli.Intent":
+    if name != INTENT:
         raise UnreadableError(f"{name} is not an intent")
     return intent_to_fact(datum)
 

@@ -7,30 +7,27 @@ unreadable, stale or in error answers D").
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from noli import wire
 from noli.domain import token
 from noli.domain.fold import EMPTY, fold
-from noli.domain.verdict import verdicts
 from noli.runtime import chunks
-from noli.runtime.clock import now_ms, now_us
-from schemas.codec import UnreadableError
+from schemas.codec import HEADER, UnreadableError
 from schemas.names import BULK, CONTROL
 from streams import quarantine
-from streams.suppress.sources import Sources, labels_of
+from streams.suppress.newcomers import Newcomers
+from streams.suppress.sources import Sources
+from streams.suppress.writing import Writer, stamp, stamped
 from streams.topology import SUPPRESS
 
 if TYPE_CHECKING:
     from noli.domain.facts import Fact
     from noli.domain.policy import Policy
     from noli.domain.state import State
-    from noli.domain.verdict import Row
     from noli.runtime.part import Part, Record
     from schemas.codec import Codec
-
-#: Encoded rows kept; real states have a few hundred different ones, brands apart.
-_ROWS_KEPT: Final = 4096
+    from streams.suppress.writing import Stamp
 
 
 class Suppress:
@@ -40,7 +37,9 @@ class Suppress:
         self._codec = codec
         self._policy = policy
         self._sources = Sources(codec)
-        self._rows: dict[Row, bytes] = {}
+        self._writer = Writer(codec)
+        self._newcomers = Newcomers(codec, self._writer, policy)
+        self._header = codec.header(wire.INTENT)
 
     def opened(self, part: Part) -> None:
         """Read which sources are revoked in this partition."""
@@ -53,7 +52,7 @@ class Suppress:
         elif record.topic == BULK:
             self._chunk(record, part)
         else:
-            self._contact(record, part)
+            self._single(record, part)
 
     def restate(self, key: bytes, part: Part) -> None:
         """Write state and verdicts of a contact again, after a foreign write."""
@@ -66,7 +65,7 @@ class Suppress:
         """Decide again on the facts as they are: time, or a source, has changed the answer."""
         state, version = self._load(key, part)
         if version:
-            self._publish(key, state, version, part, now_ms())
+            self._publish(key, state, version, part)
 
     def swept(self, label: bytes, part: Part) -> None:
         """Every contact of a revoked source was decided again."""
@@ -82,12 +81,34 @@ class Suppress:
     def _chunk(self, record: Record, part: Part) -> None:
         """Each intent of a load as if it had come alone. What names no contact denies nobody."""
         try:
-            found = chunks.unpacked(record, self._codec)
+            chunk = chunks.opened(record, self._codec)
         except wire.UNREADABLE as error:
             quarantine.keep(record, part, self._codec, error, "chunk")
             return
-        for item in found:
-            self._contact(item, part)
+        ours, moment = chunk.header == self._header, stamp(part.epoch)
+        for number, (key, body) in enumerate(chunk.items):
+            if not (ours and self._newcomer(key, body, moment, record.topic, part)):
+                self._contact(chunk.single(number), part)
+
+    def _single(self, record: Record, part: Part) -> None:
+        key, value = record.key, record.value
+        if key and value and value.startswith(self._header):
+            body = value[HEADER.size :]
+            if self._newcomer(key, body, stamp(part.epoch), record.topic, part):
+                return
+        self._contact(record, part)
+
+    def _newcomer(self, key: bytes, body: bytes, moment: Stamp, lane: str, part: Part) -> bool:
+        """Write the records of a contact of whom nothing is known; whether that could be done."""
+        if len(key) != token.SIZE or part.load(key) is not None:
+            return False
+        found = self._newcomers.written(body, cast("Policy", part.shared), moment)
+        if found is None:
+            return False
+        part.save(key, found.state)
+        part.emit(SUPPRESS.decisions, key, found.decision)
+        part.decided(lane, found.accepted)
+        return True
 
     def _contact(self, record: Record, part: Part) -> None:
         try:
@@ -116,32 +137,15 @@ class Suppress:
             return EMPTY, 0
         return wire.record_to_state(self._codec.decode(stored)[1])
 
-    def _publish(self, key: bytes, state: State, version: int, part: Part, accepted: int) -> None:
-        now = now_ms()
-        version = max(version + 1, now_us())
-        rows, next_change = verdicts(state, cast("Policy", part.shared), now)
-        labels = b"".join(sorted(labels_of(state)))
-        stored = self._codec.encode(
-            "noli.ContactState",
-            wire.state_to_record(state, part.epoch, version, next_change, labels),
-        )
-        head = wire.decision_head(
-            state,
-            next_change,
-            epoch=part.epoch,
-            version=version,
-            accepted=accepted,
-            decided=now,
-        )
-        decision = self._codec.encode_items("noli.Decision", head, [self._row(r) for r in rows])
-        part.save(key, stored)
-        part.emit(SUPPRESS.decisions, key, decision)
-
-    def _row(self, row: Row) -> bytes:
-        """A row in the contract's bytes. Rows without a moment of their own recur: kept."""
-        known = self._rows.get(row)
-        if known is None:
-            known = self._codec.encode_item("noli.Decision", wire.decision_row(row))
-            if row.until is None and len(self._rows) < _ROWS_KEPT:
-                self._rows[row] = known
-        return known
+    def _publish(
+        self, key: bytes, state: State, version: int, part: Part, accepted: int | None = None
+    ) -> None:
+        """Decide and write; `accepted` of the fact behind it, now where none is."""
+        moment = stamp(part.epoch)
+        if moment.version <= version:
+            moment = stamped(part.epoch, version + 1, moment.decided)
+        policy, now = cast("Policy", part.shared), moment.decided
+        accepted = now if accepted is None else accepted
+        found = self._writer.written(state, policy, now, accepted, moment)
+        part.save(key, found.state)
+        part.emit(SUPPRESS.decisions, key, found.decision)
