@@ -18,8 +18,10 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "file": "connectors.sinks.file:File",
     "kamailio": "connectors.sinks.kamailio:Kamailio",
     "mysql": "connectors.sinks.mysql:Mysql",
+    "postfix": "connectors.sinks.postfix:Postfix",
     "postgres": "connectors.sinks.postgres:Postgres",
     "redis": "connectors.sinks.redis:Redis",
+    "tryton": "connectors.sinks.tryton:Tryton",
     "vicidial": "connectors.sinks.vicidial:Vicidial",
     "webhook": "connectors.sinks.webhook:Webhook",
 }

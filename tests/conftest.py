@@ -23,5 +23,8 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.servers",
     "tests.support.stack",
-    "tests.support.kamailio",  # after what it imports: pytest rewrites a plugin's assertions first
+    "tests.support.tryton",
+    # After what they import: pytest rewrites the assertions of a plugin before anybody imports it.
+    "tests.support.kamailio",
+    "tests.support.postfix",
 ]

@@ -35,6 +35,8 @@ from noli.cli.stack import ports
 from noli.domain.channel import Kind
 from tests.contract.peers.file import file_peer
 from tests.contract.peers.kamailio import kamailio_peer
+from tests.contract.peers.postfix import postfix_peer
+from tests.contract.peers.tryton import tryton_peer
 from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
 from tests.support.servers import PASSWORD, connect
 from tests.support.vicidial import Dialer, dialer
@@ -321,7 +323,9 @@ def redis_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 #: How to make the real target of each sink of the registry.
 PEERS: Final[dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Peer]]]] = {
     "kamailio": kamailio_peer,
+    "postfix": postfix_peer,
     "file": file_peer,
+    "tryton": tryton_peer,
     "webhook": webhook_peer,
     "postgres": postgres_peer,
     "mysql": mysql_peer,
