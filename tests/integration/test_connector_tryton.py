@@ -1,0 +1,110 @@
+"""Tryton's mailing lists, on a real Tryton with its own REST interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from connectors.protocol import Applied, Change, Contact, Result, Retry, Subject
+from connectors.sinks.tryton import Tryton
+from connectors.testing import MAILS, a_change, a_verdict
+from noli.domain.channel import Kind
+from tests.support.tryton import Office
+
+ANNA = Contact(Kind.EMAIL, "Anna.Rossi@example.it")
+RED = (*MAILS[:2], "red")
+
+
+def told(*, allowed: bool, version: int = 1) -> Change:
+    """Whether Anna may be written to."""
+    return a_change("01" + "a" * 32, version, a_verdict(MAILS, allowed=allowed), contact=ANNA)
+
+
+async def apply(config: Tryton.Config, *changes: Change) -> Sequence[Result]:
+    """Apply and close."""
+    sink = Tryton(config, "office")
+    try:
+        return await sink.apply(changes)
+    finally:
+        await sink.aclose()
+
+
+async def problems(config: Tryton.Config) -> list[str]:
+    """What `check` finds."""
+    sink = Tryton(config, "office")
+    try:
+        return [problem.what for problem in await sink.check()]
+    finally:
+        await sink.aclose()
+
+
+async def test_a_denied_address_is_made_inactive_and_only_ours_comes_back(tryton: Office) -> None:
+    """Lower case as Tryton keeps it; a row that somebody there made inactive stays so."""
+    news = tryton.new_list()
+    tryton.subscribe(news, ANNA.value)
+    config = tryton.config(news)
+    assert await apply(config, told(allowed=False)) == [Applied()]
+    assert tryton.active(news, "anna.rossi@example.it") is False
+    await apply(config, told(allowed=True, version=2))
+    assert tryton.active(news, "anna.rossi@example.it") is True
+    tryton.turn(news, "anna.rossi@example.it", active=False)
+    await apply(config, told(allowed=True, version=3))
+    assert tryton.active(news, "anna.rossi@example.it") is False
+
+
+async def test_nobody_is_put_on_a_list(tryton: Office) -> None:
+    """An address that is on none is left alone, and is not there when read back."""
+    news = tryton.new_list()
+    sink = Tryton(tryton.config(news), "office")
+    assert list(await sink.apply([told(allowed=False)])) == [Applied()]
+    assert list(await sink.apply([told(allowed=True)])) == [Applied()]
+    assert await sink.read_back([Subject("t", ANNA)]) == {}
+    await sink.aclose()
+    assert tryton.active(news, "anna.rossi@example.it") is None
+
+
+async def test_a_list_of_a_brand_hears_of_its_brand_only(tryton: Office) -> None:
+    """The list of all brands is rounded to denial, which the receipt says; another's row stays."""
+    every, red = tryton.new_list(), tryton.new_list()
+    for one in (every, red):
+        tryton.subscribe(one, ANNA.value)
+    config = tryton.config(every, lists={every: "*", red: "red"})
+    said = (a_verdict(MAILS), a_verdict(RED, allowed=True))
+    change = a_change(None, 1, *said, contact=ANNA)
+    assert await apply(config, change) == [Applied("rounded_to_address")]
+    sink = Tryton(config, "office")
+    held = await sink.read_back([Subject("t", ANNA)])
+    await sink.aclose()
+    assert held["t"].allowed == {MAILS: False, RED: True}
+
+
+async def test_check_names_the_user_and_the_list(tryton: Office) -> None:
+    """A key of somebody else, a list that is not there, a wrong key, another database."""
+    news = tryton.new_list()
+    assert await problems(tryton.config(news)) == []
+    assert await problems(tryton.config(news, user="admin")) == [
+        "config.user: the key is somebody else's"
+    ]
+    assert await problems(tryton.config(news, lists={news: "*", 9999: "red"})) == [
+        "config.lists: there is no list 9999"
+    ]
+    assert await problems(tryton.config(news, key="wrong")) == ["config.url: http_401"]
+    elsewhere = tryton.url.replace("/noli", "/nowhere")
+    assert await problems(tryton.config(news, url=elsewhere)) == ["config.url: http_404"]
+
+
+async def test_a_user_without_the_right_is_found_out(tryton: Office) -> None:
+    """`check` proves the right to change addresses without changing one; a change is a `Retry`."""
+    news = tryton.new_list()
+    tryton.subscribe(news, ANNA.value)
+    (ours,) = tryton.ask("res.user", "search", [("login", "=", "noli")])
+    groups = tryton.ask("res.group", "search", [("name", "=", "Marketing")])
+    tryton.ask("res.user", "write", [ours], {"groups": [("remove", groups)]})
+    try:
+        found = await problems(tryton.config(news))
+        with pytest.raises(Retry):
+            await apply(tryton.config(news), told(allowed=False))
+    finally:
+        tryton.ask("res.user", "write", [ours], {"groups": [("add", groups)]})
+    assert found == ["config.user: may not change addresses"]
