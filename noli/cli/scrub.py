@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,12 +15,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from noli.cli import copies, pepper, target
 from noli.cli.problem import ProblemError
 from noli.cli.scrubbing import files
-from noli.replica import store
-from noli.replica.head import Refused
-from noli.replica.scrub import certificate
-from noli.replica.scrub.asked import Asked, Flaw, Tally, Unusable
-from noli.replica.scrub.certificate import Certificate, Counts, Invalid, Replica
-from noli.replica.scrub.work import Copy, Job, Result
+from noli.replica.scrub import certificate, certifying
+from noli.replica.scrub.asked import Asked, Flaw, Result, Tally, Unusable
+from noli.replica.scrub.certificate import Invalid
+from noli.replica.scrub.work import Copy, Job
 from noli.runtime.clock import now_ms
 
 app = typer.Typer(add_completion=False)
@@ -81,16 +77,17 @@ def _scrubbed(
     """Scrub, then certify. Raises `ProblemError` where the copy is not fresh."""
     screen = Console(stderr=True)
     started = now_ms()
-    identity = _identity(copy)
+    with copy.open() as gate:
+        replica = certifying.identity(gate)
     done = _run(job_file, asked, copy, jobs or os.cpu_count() or 1, screen)
     _summary(screen, done.tally, job_file[2])
-    if identity is None or done.tally.stale:
+    if replica is None or done.tally.stale:
         raise ProblemError(
             f"the copy is not fresh: {done.tally.stale:,} rows are denied as STALE_REPLICA, and "
             "there is no certificate",
             _STALE_REMEDY,
         )
-    made = _certificate(done, asked, (started, now_ms()), copy, identity)
+    made = certifying.certificate(done, asked, (started, now_ms()), copy.lease_s, replica)
     with files.written(signed) as written:
         written.write(certificate.sign(made, copy.pepper) + b"\n")
     screen.print(f"certificate: {escape(str(signed))}")
@@ -123,46 +120,6 @@ def _copy(data: Path) -> Copy:
     settings = target.settings(data)
     place = copies.place(data, settings)
     return Copy(place, pepper.found(data, settings), settings.lease_seconds)
-
-
-def _identity(copy: Copy) -> Replica | None:
-    """Which copy this is; None where there is none that can be used: all is denied then."""
-    generation = store.current(copy.path)
-    if generation is None:
-        return None
-    try:
-        with closing(store.Store(generation)) as opened:
-            head = opened.head()
-    except Refused:
-        return None
-    return Replica(generation.name, head.topic_id, head.pepper_version, platform.node())
-
-
-def _certificate(
-    done: Result, asked: Asked, times: tuple[int, int], copy: Copy, identity: Replica
-) -> Certificate:
-    tally = done.tally
-    return Certificate(
-        input_sha256=done.input_sha256,
-        output_sha256=done.output_sha256,
-        counts=Counts(
-            tally.rows,
-            tally.allowed,
-            tally.rows - tally.allowed,
-            tally.unparsable,
-            dict(sorted(tally.reasons.items())),
-        ),
-        controller=asked.controller,
-        channel=asked.channel,
-        purpose=asked.purpose,
-        brand=asked.brand,
-        product=asked.product,
-        as_of=certificate.moment(tally.as_of),
-        lease_seconds=copy.lease_s,
-        started=certificate.moment(times[0]) or "",
-        ended=certificate.moment(times[1]) or "",
-        replica=identity,
-    )
 
 
 def _verified(file: Path, signed: Path, public_key: str | None, data: Path) -> None:

@@ -162,7 +162,11 @@ class Gate:
 
     def head(self) -> Head:
         """What the copy is of and how far it is. Raises `Refused` where none can be used."""
-        return self._reader.head()
+        return self._reader.generation()[1]
+
+    def generation(self) -> tuple[str, Head]:
+        """The name of the copy that answers now, and its head. Raises `Refused`."""
+        return self._reader.generation()
 
     def status(self) -> Status:
         """How the copy is, for readiness."""

@@ -73,8 +73,8 @@ class Reader:
             except (lmdb.Error, Refused) as error:
                 raise self._shut(error) from error
 
-    def head(self) -> Head:
-        """What the copy is of and how far it is. Raises `Refused`."""
+    def generation(self) -> tuple[str, Head]:
+        """The copy's name, what it is of and how far it is. Raises `Refused`."""
         with self._lock:
             store = self._store()
             try:
@@ -82,7 +82,7 @@ class Reader:
             except (lmdb.Error, Refused) as error:
                 raise self._shut(error) from error
             check_readable(head, *self._pepper)
-            return head
+            return store.name, head
 
     def contacts(self) -> int:
         """How many contacts the copy holds. Raises `Refused`."""

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     lookup_questions_per_s: Annotated[
         int, Field(ge=1, description="Questions each API key may ask a second, on average.")
     ] = 50_000
+    scrub_bytes_max: Annotated[
+        int,
+        Field(ge=1, description="Bytes of a list that `POST /v1/scrub` takes; on disk meanwhile."),
+    ] = 1 << 30
     decisions_topic: Annotated[str, Field(description="Topic the copy is made of.")] = DECISIONS
     public_url: Annotated[
         str,

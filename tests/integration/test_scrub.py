@@ -11,7 +11,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import httpx2
 import psutil
@@ -148,44 +152,110 @@ def test_what_is_no_list_leaves_nothing_behind(
     assert not [*place.glob("*scrubbed*")]
 
 
-def test_a_list_streams_through_the_lookup_both_ways(place: Path) -> None:
-    """Sent and read at once over one connection: every row in order, the server's memory flat."""
+@dataclass(frozen=True)
+class Lookup:
+    """A lookup process, and who may ask it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    key: str
+
+    PATH: ClassVar[str] = (
+        f"/v1/scrub?controller={CONTROLLER}&channel=operator_call&purpose=marketing"
+    )
+
+    def resident(self) -> int:
+        """Bytes of its memory."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def post(self, body: bytes, media: str = "text/csv") -> tuple[int, str, bytes]:
+        """Send everything, then read: status, the certificate's id, the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        with closing(connection):
+            headers = {"X-API-Key": self.key, "Content-Type": media}
+            connection.request("POST", self.PATH, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Noli-Scrub-Id", ""), answer.read()
+
+
+@pytest.fixture
+def lookup(place: Path) -> Iterator[Lookup]:
+    """A lookup over the copy, which takes lists of 8 MB."""
     key, line = apikeys.new("dialer", ["decisions:read"])
     apikeys.write(place / "keys.json", [line])
     port = ports.choose(["lookup"])["lookup"]
     environment = {
         **os.environ,
         "NOLI_REPLICA": str(place / "copy"),
+        "NOLI_DATA": str(place / "data"),
         "NOLI_PEPPER": PEPPER.secret.hex(),
         "NOLI_LEASE_SECONDS": "300",
         "NOLI_HTTP_PORT": str(port),
         "NOLI_API_KEYS_FILE": str(place / "keys.json"),
+        "NOLI_SCRUB_BYTES_MAX": "8000000",
     }
     process = subprocess.Popen([sys.executable, "-m", "noli.replica.lookup"], env=environment)
     try:
         assert soon(lambda: _answers(port))
-        before = psutil.Process(process.pid).memory_info().rss
-        sent = listed(place, 60_000).read_bytes()
-        connection = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
-        query = f"controller={CONTROLLER}&channel=operator_call&purpose=marketing"
-        head = (
-            f"POST /v1/scrub?{query} HTTP/1.1\r\nHost: lookup\r\nX-API-Key: {key}\r\n"
-            f"Content-Type: text/csv\r\nContent-Length: {len(sent)}\r\n\r\n"
-        )
-        writing = threading.Thread(target=connection.sendall, args=(head.encode() + sent,))
-        writing.start()
-        answer = http.client.HTTPResponse(connection, method="POST")
-        answer.begin()
-        rows = [*csv.DictReader(io.StringIO(answer.read().decode(), newline=""))]
-        writing.join()
-        connection.close()
-        assert answer.status == 200
-        assert [each["id"] for each in rows] == [str(number) for number in range(60_000)]
-        assert sum(each["allowed"] == "true" for each in rows) == 20_000
-        assert psutil.Process(process.pid).memory_info().rss - before < 15_000_000
+        yield Lookup(process, port, key)
     finally:
         process.terminate()
         process.wait(DEADLINE_S)
+
+
+def test_a_client_may_send_all_before_it_reads(lookup: Lookup, place: Path) -> None:
+    """100,000 rows: every one in order, memory flat, nothing left on disk, and a certificate."""
+    before = lookup.resident()
+    path = listed(place, 100_000)
+    status, id_, answer = lookup.post(path.read_bytes())
+    rows = [*csv.DictReader(io.StringIO(answer.decode(), newline=""))]
+    assert status == 200
+    assert [each["id"] for each in rows] == [str(number) for number in range(100_000)]
+    assert {n: rows[n]["allowed"] for n in (0, 1, 2)} == {0: "false", 1: "true", 2: "false"}
+    assert lookup.resident() - before < 20_000_000
+    fetched = httpx2.get(
+        f"http://127.0.0.1:{lookup.port}/v1/scrub/certificates/{id_}",
+        headers={"X-API-Key": lookup.key},
+    )
+    (place / "cert.json").write_bytes(fetched.content)
+    (place / "out.csv").write_bytes(answer)
+    for file, role in (("list.csv", "that was scrubbed"), ("out.csv", "what came of the scrub")):
+        code, said, _ = noli(
+            place, "scrub", "--verify", str(place / "cert.json"), str(place / file)
+        )
+        assert (code, role in said) == (0, True), said
+    assert [each.name for each in (place / "data").iterdir()] == ["certificates"]
+
+
+def test_objects_and_what_is_too_large_over_http(lookup: Lookup) -> None:
+    """NDJSON alike; a list beyond the bound is told so even to a client that sends all first."""
+    line = json.dumps({"phone": person(1).value}).encode() + b"\n"
+    status, _, answer = lookup.post(line * 50_000, "application/x-ndjson")
+    rows = [json.loads(each) for each in answer.splitlines()]
+    assert (status, len(rows), {each["allowed"] for each in rows}) == (200, 50_000, {True})
+    status, _, answer = lookup.post(b"phone\n" + b"333 0000001\n" * 1_000_000)
+    assert (status, b"NOLI_SCRUB_BYTES_MAX" in answer) == (413, True)
+    assert lookup.post(b"phone\n333 0000001\n")[0] == 200
+
+
+def test_a_list_sent_and_read_at_once_comes_back_whole(lookup: Lookup, place: Path) -> None:
+    """A client that does read while it sends is served alike."""
+    sent = listed(place, 60_000).read_bytes()
+    connection = socket.create_connection(("127.0.0.1", lookup.port), DEADLINE_S)
+    head = (
+        f"POST {lookup.PATH} HTTP/1.1\r\nHost: lookup\r\nX-API-Key: {lookup.key}\r\n"
+        f"Content-Type: text/csv\r\nContent-Length: {len(sent)}\r\n\r\n"
+    )
+    writing = threading.Thread(target=connection.sendall, args=(head.encode() + sent,))
+    writing.start()
+    answer = http.client.HTTPResponse(connection, method="POST")
+    answer.begin()
+    rows = [*csv.DictReader(io.StringIO(answer.read().decode(), newline=""))]
+    writing.join()
+    connection.close()
+    assert answer.status == 200
+    assert [each["id"] for each in rows] == [str(number) for number in range(60_000)]
+    assert sum(each["allowed"] == "true" for each in rows) == 20_000
 
 
 def _answers(port: int) -> bool:

@@ -40,6 +40,7 @@ from tests.support.copies import (
     fresh,
     row,
 )  # fmt: skip
+from tests.support.feeds import room
 
 
 class Tape:
@@ -245,9 +246,8 @@ class Client:
             "headers": [(k.encode(), v.encode()) for k, v in named.items()],
         }  # fmt: skip
         with Gate.open(self._folder / "copy", pepper=PEPPER) as gate:
-            app = application(
-                Parts(gate, Keyring(self._folder / "keys.json"), lambda _: self._feed)
-            )
+            keyring = Keyring(self._folder / "keys.json")
+            app = application(Parts(gate, keyring, lambda _: self._feed, room(self._folder)))
             await app(scope, receive, send)
         return [
             (event.partition("event: ")[2].partition("\n")[0], json.loads(data))

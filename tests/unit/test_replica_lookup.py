@@ -20,7 +20,7 @@ from noli.replica.lookup.service import Parts, application
 from noli.runtime import apikeys
 from noli.runtime.apikeys import Keyring
 from tests.support.copies import ALICE, CONTROLLER, NOW, PEPPER, decision, denial, fresh, row
-from tests.support.feeds import no_feeds
+from tests.support.feeds import no_feeds, room
 from tests.support.openapi import Description
 
 LEASE_S: Final = 30.0
@@ -44,7 +44,7 @@ class Service:
         self.keys = {scope: key for scope, (key, _) in pairs.items()}
         apikeys.write(folder / "keys.json", [line for _, line in pairs.values()])
         self.keyring = Keyring(folder / "keys.json")
-        app = application(Parts(gate, self.keyring, no_feeds, LEASE_S, limit))
+        app = application(Parts(gate, self.keyring, no_feeds, room(folder), LEASE_S, limit))
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app), base_url="http://lookup.test"
         )

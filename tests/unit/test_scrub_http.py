@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
 import io
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -11,14 +12,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from noli.domain import times
 from noli.replica import gate as gates
 from noli.replica.gate import Gate
-from noli.replica.lookup import scrubbing
+from noli.replica.lookup import kept, received, scrubbing
 from noli.replica.lookup.service import Parts, application
+from noli.replica.scrub import certificate as certificates
 from noli.runtime import apikeys
 from noli.runtime.apikeys import Keyring
 from tests.support.copies import ALICE, CONTROLLER, NOW, PEPPER, decision, fresh, row
-from tests.support.feeds import no_feeds
+from tests.support.feeds import no_feeds, room
 from tests.support.openapi import Description
 
 DESCRIPTION = Description("noli.replica.lookup")
@@ -36,7 +39,11 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx2.A
     with Gate.open(tmp_path / "copy", pepper=PEPPER) as gate:
         yield httpx2.AsyncClient(
             transport=httpx2.ASGITransport(
-                app=application(Parts(gate, Keyring(tmp_path / "keys.json"), no_feeds))
+                app=application(
+                    Parts(
+                        gate, Keyring(tmp_path / "keys.json"), no_feeds, room(tmp_path, 4_000_000)
+                    )
+                )
             ),
             base_url="http://lookup.test",
             headers={"Authorization": f"Bearer {key}"},
@@ -57,6 +64,13 @@ async def scrub(
         headers={"Content-Type": media},
     )
     DESCRIPTION.check("post", "/v1/scrub", answer)
+    return answer
+
+
+async def certificate(client: httpx2.AsyncClient, id_: str) -> httpx2.Response:
+    """What is kept under an id."""
+    answer = await client.get(f"/v1/scrub/certificates/{id_}")
+    DESCRIPTION.check("get", "/v1/scrub/certificates/{id}", answer)
     return answer
 
 
@@ -136,7 +150,7 @@ async def test_a_sender_that_stalls_is_let_go(
     client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing for too long: 408, and its place is free again."""
-    monkeypatch.setattr(scrubbing, "STALL_S", 0.01)
+    monkeypatch.setattr(received, "STALL_S", 0.01)
 
     async def never() -> AsyncIterator[bytes]:
         yield b"phone"
@@ -153,3 +167,69 @@ async def test_a_stale_copy_denies_every_row(
     rows = [*csv.DictReader(io.StringIO((await scrub(client)).text), delimiter=";")]
     assert rows[0]["reasons"] == "STALE_REPLICA"
     assert {each["allowed"] for each in rows} == {"false"}
+
+
+async def test_a_scrub_leaves_a_certificate(client: httpx2.AsyncClient) -> None:
+    """Under the id of the answer: signed, of both lists, fetched as often as one likes."""
+    answer = await scrub(client)
+    signed = await certificate(client, answer.headers["noli-scrub-id"])
+    assert (await certificate(client, answer.headers["noli-scrub-id"])).content == signed.content
+    found = certificates.opened(signed.content, certificates.public_key(PEPPER))
+    assert certificates.which(found, io.BytesIO(LIST)) == "input"
+    assert certificates.which(found, io.BytesIO(answer.content)) == "output"
+    assert (found.counts.rows, found.counts.allowed, found.counts.unparsable) == (2, 1, 1)
+    assert (found.as_of, found.channel) == (times.text(NOW), "operator_call")
+
+
+async def test_no_certificate_of_what_is_not_known(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale copy, a list that is none, an id nobody gave, another scope: 404 and why, or 401."""
+    assert (await certificate(client, "../../keys.json")).status_code == 404
+    unknown = await certificate(client, f"{0:012x}-{0:032x}")
+    assert (unknown.status_code, "STALE_REPLICA" in unknown.json()["detail"]) == (404, True)
+    monkeypatch.setattr(gates, "now_ms", lambda: NOW + 31_000)
+    stale = await scrub(client)
+    assert (await certificate(client, stale.headers["noli-scrub-id"])).status_code == 404
+    client.headers["Authorization"] = "Bearer noli_unknown"
+    assert (await certificate(client, stale.headers["noli-scrub-id"])).status_code == 401
+
+
+async def test_the_newest_certificates_are_kept(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the bound the oldest goes."""
+    monkeypatch.setattr(kept, "MOST", 2)
+    moment = iter(range(10))
+    monkeypatch.setattr(scrubbing, "now_ms", lambda: next(moment))
+    ids = [(await scrub(client)).headers["noli-scrub-id"] for _ in range(3)]
+    assert [(await certificate(client, id_)).status_code for id_ in ids] == [404, 200, 200]
+
+
+async def test_a_list_too_large_is_refused(client: httpx2.AsyncClient) -> None:
+    """Announced or not: 413, the bound, and three remedies."""
+    large = b"phone\n" + b"333 1234567\n" * 400_000
+
+    async def content() -> AsyncIterator[bytes]:
+        yield large
+
+    for body in (large, content()):
+        answer = await scrub(client, body)
+        assert answer.status_code == 413
+        assert "4000000 bytes; split it" in answer.json()["detail"]
+
+
+async def test_a_full_disk_is_told(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 and when to come back; its place is free again."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.SpooledTemporaryFile.write", full)
+        answer = await scrub(client)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "No space left" in answer.json()["detail"]
+    assert (await scrub(client)).status_code == 200

@@ -6,7 +6,9 @@ from functools import cache, partial
 
 from noli.replica.changes.feed import Feeds
 from noli.replica.gate import Gate
+from noli.replica.lookup.scrubbing import Room
 from noli.replica.lookup.service import Parts, application
+from noli.replica.scrub.work import Copy
 from noli.runtime import httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
 from noli.runtime.pepper import pepper
@@ -24,6 +26,11 @@ def main(_stop: Stop) -> None:
             gate,
             Keyring(config.api_keys_file),
             Feeds(config, cache(partial(registry.codec, config))),
+            Room(
+                Copy(config.replica, secret, config.lease_seconds),
+                config.data,
+                config.scrub_bytes_max,
+            ),
             config.lease_seconds,
             config.lookup_questions_per_s,
         )

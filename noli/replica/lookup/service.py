@@ -45,6 +45,7 @@ class Parts:
     gate: Gate
     keyring: Keyring
     feeds: changes.Feeds
+    scrubs: scrubbing.Room
     lease_s: float = LEASE_S
     questions_per_s: int = QUESTIONS_PER_S
 
@@ -65,10 +66,13 @@ def application(parts: Parts) -> ASGIApp:
 
     description = resources.files("noli.replica.lookup").joinpath("openapi.json")
     follow = changes.changes_handler(gate, keyring, parts.feeds)
+    scrub = scrubbing.scrub_handler(gate, keyring, parts.scrubs)
+    certificate = scrubbing.certificate_handler(keyring, parts.scrubs)
     return httpserver.application(
         [
             Route("/v1/decisions", _decisions(parts), methods=["POST"]),
-            Route("/v1/scrub", scrubbing.scrub_handler(gate, keyring), methods=["POST"]),
+            Route("/v1/scrub", scrub, methods=["POST"]),
+            Route("/v1/scrub/certificates/{id}", certificate, methods=["GET"]),
             Route("/v1/changes", follow, methods=["GET"]),
             *httpserver.probes(ready),
             *apidocs.routes(description.read_text("utf-8")),

@@ -97,3 +97,11 @@ class Scrubbed(NamedTuple):
     out: bytes
     tally: Tally
     flaws: list[Flaw]
+
+
+class Result(NamedTuple):
+    """What came of a file; the digests are SHA-256, hexadecimal."""
+
+    tally: Tally
+    input_sha256: str
+    output_sha256: str

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Final
 
 from noli.domain.token import Pepper
 from noli.replica.gate import Gate
-from noli.replica.scrub.asked import Asked, Flaw, Scrubbed, Tally
+from noli.replica.scrub.asked import Asked, Flaw, Result, Scrubbed, Tally
 from noli.replica.scrub.cut import Piece
 from noli.replica.scrub.lines import Lines
 from noli.replica.scrub.reading import Opening, Plan, Reading
@@ -50,14 +50,6 @@ class Copy:
     def open(self) -> Gate:
         """A gate over it."""
         return Gate.open(self.path, pepper=self.pepper, lease_seconds=self.lease_s)
-
-
-class Result(NamedTuple):
-    """What came of a file; the digests are SHA-256, hexadecimal."""
-
-    tally: Tally
-    input_sha256: str
-    output_sha256: str
 
 
 @dataclass(slots=True)
