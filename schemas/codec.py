@@ -193,7 +193,18 @@ def lead(data: bytes) -> Lead:
     return Lead(epoch, wake, data[at : at + size])
 
 
+def indexed(data: bytes) -> tuple[bytes | None, bytes]:
+    """Wake as 8 bytes that sort by time (None for never), and labels. As `lead`, but faster."""
+    if len(data) <= _LABELS_AT:
+        raise UnreadableError(f"{len(data)} bytes, no lead")
+    wake = data[_WAKE_AT:_LABELS_AT]
+    return None if wake == _NO_WAKE else wake, lead(data).labels if data[_LABELS_AT] else b""
+
+
 _LEAD: Final = struct.Struct(">qq")
+_LABELS_AT: Final = HEADER.size + _LEAD.size
+_WAKE_AT: Final = _LABELS_AT - 8
+_NO_WAKE: Final = bytes(8)
 _VARINT_MORE: Final = 0x80
 _VARINT_BITS: Final = 7
 

@@ -19,6 +19,9 @@ _BITS: Final = 7
 _LOW: Final = (1 << _BITS) - 1
 _MORE: Final = 1 << _BITS
 _SIGN: Final = 63
+#: What takes six bytes: milliseconds of the years 1970 to 2039.
+_SIX_FROM: Final = 1 << 34
+_SIX_TO: Final = 1 << 41
 _HOLE: Final = b"%b"
 #: `itemgetter` of one item gives no tuple.
 _HOLES_MIN: Final = 2
@@ -50,6 +53,17 @@ class Template:
 
 def long_bytes(value: int) -> bytes:
     """An Avro long: zigzag, variable length."""
+    if _SIX_FROM <= value < _SIX_TO:  # nearly every moment; five times as fast
+        return bytes(
+            (
+                value << 1 & _LOW | _MORE,
+                value >> 6 & _LOW | _MORE,
+                value >> 13 & _LOW | _MORE,
+                value >> 20 & _LOW | _MORE,
+                value >> 27 & _LOW | _MORE,
+                value >> 34,
+            )
+        )
     rest = value << 1 ^ value >> _SIGN
     out = bytearray()
     while rest > _LOW:

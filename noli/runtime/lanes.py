@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from noli.runtime.part import Topology
     from noli.runtime.settings import Settings
 
-#: Records of the lead lane taken at once, and of each following lane: the latter bounds how long an
-#: objection that arrives meanwhile waits (300 records at ~0.1 ms).
+#: Records of the lead lane taken at once.
 _LEAD_BATCH: Final = 500
-_FOLLOW_BATCH: Final = 300
-#: Records of a chunked lane: one holds about a hundred intents.
-_CHUNK_BATCH: Final = 1
+#: Records of a following lane taken at once, and of one of chunks, which hold about a hundred
+#: intents each. How many of them one turn does is a matter of time: the loop gives the rest back.
+_FOLLOW_BATCH: Final = 1_000
+_CHUNK_BATCH: Final = 32
 #: Kilobytes of a chunked lane fetched ahead. Its backlog may be millions; the worker wants little.
 _CHUNKS_AHEAD_KB: Final = 4 * 1024
 #: How long one call waits on the lead lane when nothing is there, in seconds: the followers' delay.
@@ -93,6 +93,8 @@ class Lanes:
             topic: Consumer(consumer_config(settings, None, **self._fetch(topic)))
             for topic in self.topics[1:]
         }
+        #: Records of a follower that its last turn had no time for.
+        self._rest: dict[str, list[Message]] = {}
         #: Followers in the order in which they are asked: whoever had its turn goes last.
         self._turns = deque(self._followers)
 
@@ -127,7 +129,8 @@ class Lanes:
         """A batch of the following lane whose turn it is, of those that have one."""
         for topic in tuple(self._turns):
             size = _CHUNK_BATCH if topic in self.chunked else _FOLLOW_BATCH
-            found = self._usable(self._followers[topic].consume(size, 0), topic)
+            taken = self._rest.pop(topic, None) or self._followers[topic].consume(size, 0)
+            found = self._usable(taken, topic)
             if found:
                 self._turns.remove(topic)
                 self._turns.append(topic)
@@ -135,6 +138,10 @@ class Lanes:
                 return found
         self._wait_s = _IDLE_WAIT_S
         return []
+
+    def give_back(self, topic: str, messages: list[Message]) -> None:
+        """Records of a following lane, not begun: what its next turn begins with."""
+        self._rest[topic] = messages
 
     def start(self, partition: int) -> None:
         """Let a restored partition's records flow, on every lane, from the committed offsets."""
@@ -152,6 +159,8 @@ class Lanes:
         for topic, follower in self._followers.items():
             if any(place.partition == partition for place in follower.assignment()):
                 follower.incremental_unassign([TopicPartition(topic, partition)])
+            rest = self._rest.get(topic, [])
+            self._rest[topic] = [each for each in rest if each.partition() != partition]
         for topic in self.topics:
             self.position.pop((topic, partition), None)
             self._committed.pop((topic, partition), None)

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, Producer
 from noli.runtime.kafka import BY_KEY, DELIVERY_TIMEOUT_MS, producer_config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from confluent_kafka import Message
 
@@ -49,12 +49,29 @@ class Claim(NamedTuple):
     value: bytes
 
 
+class _Place:
+    """Where the next own record of an owned partition will stand, if nobody else writes."""
+
+    __slots__ = ("_otherwise", "next")
+
+    def __init__(self, otherwise: Callable[[KafkaError | None, Message], None]) -> None:
+        self.next = _NEW
+        self._otherwise = otherwise
+
+    def report(self, error: KafkaError | None, message: Message) -> None:
+        """A delivery report; nearly every one confirms what was expected."""
+        if error is None and message.offset() == self.next:
+            self.next += 1
+        else:
+            self._otherwise(error, message)
+
+
 class Outputs:
     """The one idempotent producer of a worker. Single-threaded: reports are served by `deliver`."""
 
     def __init__(self, settings: Settings) -> None:
         self._failure: str | None = None
-        self._next: dict[tuple[str, int], int] = {}
+        self._places: dict[tuple[str, int | None], _Place] = {}
         self._gaps: list[Gap] = []
         self._epochs: dict[int, int] = {}
         self._producer = Producer(
@@ -65,9 +82,11 @@ class Outputs:
     def send(self, topic: str, partition: int | None, key: bytes | None, value: bytes) -> None:
         """Queue one record; `deliver` waits for it. `partition` None lets the key decide."""
         number = BY_KEY if partition is None else partition
+        place = self._places.get((topic, partition))
+        report = self._report if place is None else place.report
         while True:
             try:
-                self._producer.produce(topic, value, key, number, on_delivery=self._report)
+                self._producer.produce(topic, value, key, number, on_delivery=report)
             except BufferError:
                 self._producer.poll(0.1)
                 self._raise_if_failed()
@@ -84,11 +103,11 @@ class Outputs:
     def claim(self, topic: str, claims: Mapping[int, Claim]) -> dict[int, int]:
         """Append one claim per partition and own what follows; the offsets of the claims."""
         for partition, claim in claims.items():
-            self._next[topic, partition] = _NEW
+            self._places[topic, partition] = _Place(self._report)
             self._epochs[partition] = claim.epoch
             self.send(topic, partition, claim.key, claim.value)
         self.deliver()
-        return {partition: self._next[topic, partition] - 1 for partition in claims}
+        return {partition: self.next_offset(topic, partition) - 1 for partition in claims}
 
     def epoch(self, partition: int) -> int:
         """The epoch under which we own a partition."""
@@ -96,12 +115,12 @@ class Outputs:
 
     def disown(self, partition: int) -> None:
         """Watch a partition no longer."""
-        self._next = {place: at for place, at in self._next.items() if place[1] != partition}
+        self._places = {at: place for at, place in self._places.items() if at[1] != partition}
         self._gaps = [gap for gap in self._gaps if gap.partition != partition]
 
     def next_offset(self, topic: str, partition: int) -> int:
         """The offset after our last delivered record of an owned partition."""
-        return self._next[topic, partition]
+        return self._places[topic, partition].next
 
     def take_gaps(self) -> list[Gap]:
         """Foreign ranges found since the last call."""
@@ -114,15 +133,16 @@ class Outputs:
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018 - confirmed
-        expected = self._next.get((topic, partition))
-        if expected is None:
+        place = self._places.get((topic, partition))
+        if place is None:
             return
+        expected = place.next
         if offset > expected != _NEW:
             self._gaps.append(Gap(topic, partition, expected, offset))
         elif offset < expected:
             self._failure = f"{topic}[{partition}] went back from {expected} to {offset}"
             return
-        self._next[topic, partition] = offset + 1
+        place.next = offset + 1
 
     def _raise_if_failed(self) -> None:
         if self._failure is not None:

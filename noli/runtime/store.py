@@ -4,8 +4,8 @@ The topic is the truth. The disk holds, in one atomic write, values and the fron
 topic was read, so any copy of it is a valid prefix: a crash, an old backup or a lost memtable costs
 a longer tail, never an answer. That is why the write-ahead log is off.
 
-Two indexes are derived from what every state record begins with (`schemas.codec.lead`): when a key
-wants to be looked at again, and under which labels it is found. Entries are only added with a
+Two indexes are derived from what every state record begins with (`schemas.codec.indexed`): when a
+key wants to be looked at again, and under which labels it is found. Entries are only added with a
 value; one that no longer holds is recognised, and removed, when it is used.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
 
-from schemas.codec import lead
+from schemas.codec import indexed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -86,12 +86,12 @@ class PartitionStore:
         batch = WriteBatch(raw_mode=True)
         for key, value in items:
             batch.put(key, value)
-            found = lead(value)
-            if found.wake:
-                batch.put(_WAKE + _WAKE_TIME.pack(found.wake) + key, b"")
-                self._wakes_from = min(self._wakes_from, _WAKE + _WAKE_TIME.pack(found.wake))
-            for start in range(0, len(found.labels), LABEL_SIZE):
-                batch.put(_LABEL + found.labels[start : start + LABEL_SIZE] + key, b"")
+            wake, labels = indexed(value)
+            if wake is not None:
+                batch.put(_WAKE + wake + key, b"")
+                self._wakes_from = min(self._wakes_from, _WAKE + wake)
+            for start in range(0, len(labels), LABEL_SIZE):
+                batch.put(_LABEL + labels[start : start + LABEL_SIZE] + key, b"")
         batch.put(_META_KEY, json.dumps(asdict(self.meta)).encode())
         self._db.write(batch)
 

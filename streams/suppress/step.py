@@ -86,9 +86,11 @@ class Suppress:
             quarantine.keep(record, part, self._codec, error, "chunk")
             return
         ours, moment = chunk.header == self._header, stamp(part.epoch)
+        before = len(part.caused)
         for number, (key, body) in enumerate(chunk.items):
             if not (ours and self._newcomer(key, body, moment, record.topic, part)):
                 self._contact(chunk.single(number), part)
+        part.decided_together(before)
 
     def _single(self, record: Record, part: Part) -> None:
         key, value = record.key, record.value
