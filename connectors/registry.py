@@ -17,6 +17,8 @@ GROUP: Final = "noli.sinks"
 BUILT_IN: Final[Mapping[str, str]] = {
     "file": "connectors.sinks.file:File",
     "kamailio": "connectors.sinks.kamailio:Kamailio",
+    "kannel": "connectors.sinks.kannel:Kannel",
+    "mailman": "connectors.sinks.mailman:Mailman",
     "mysql": "connectors.sinks.mysql:Mysql",
     "postfix": "connectors.sinks.postfix:Postfix",
     "postgres": "connectors.sinks.postgres:Postgres",

@@ -23,8 +23,10 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.servers",
     "tests.support.stack",
+    "tests.support.mailman",
     "tests.support.tryton",
     # After what they import: pytest rewrites the assertions of a plugin before anybody imports it.
     "tests.support.kamailio",
+    "tests.support.kannel",
     "tests.support.postfix",
 ]

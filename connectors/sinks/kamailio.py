@@ -6,18 +6,18 @@ proxy's side is `examples/kamailio/noli.cfg`.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import Field, SecretStr, field_validator
 
 from connectors import coarse, protocol
+from connectors.abreast import few_at_once
 from connectors.coarse import DENIED, Scope, rounded
 from connectors.egress import Asked, Egress, http_url
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
@@ -33,7 +33,6 @@ _E164: Final = re.compile(r"\+([1-9]\d{3,14})", re.ASCII)
 _CONNECTIONS: Final = 4
 _NO_KEY: Final = "Key name doesn't exist in htable."
 _KEY_NOT_FOUND: Final = "Key not found in htable."
-_T = TypeVar("_T")
 
 #: What `htable.listTables` tells of a table, the only good value, and the remedy.
 _UNSAFE: Final = (
@@ -110,13 +109,13 @@ class Kamailio:
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Result]:
         """One command per number; then each is read back."""
-        return await _few_at_once([partial(self._set, change) for change in changes])
+        return await few_at_once(_CONNECTIONS, [partial(self._set, change) for change in changes])
 
     async def read_back(self, subjects: Sequence[protocol.Subject]) -> Mapping[str, Held]:
         """Whether a call to the number would pass now."""
         named = [(s.token, number) for s in subjects if (number := _number(s.contact))]
         asks = [partial(self._until_s, number) for _, number in named]
-        untils = await _few_at_once(asks)
+        untils = await few_at_once(_CONNECTIONS, asks)
         now_s = now_ms() // _S
         return {
             token: Held(None, {self._scope: until_s > now_s})
@@ -169,25 +168,6 @@ class Kamailio:
         if not isinstance(found, dict) or not found.keys() & {"result", "error"}:
             raise Retry("no_json_rpc")
         return found
-
-
-async def _few_at_once(asks: Sequence[Callable[[], Awaitable[_T]]]) -> list[_T]:
-    """What each came to, in order. Raises the first `Retry`, and asks no further."""
-    free = asyncio.Semaphore(_CONNECTIONS)
-
-    async def one(ask: Callable[[], Awaitable[_T]]) -> _T:
-        async with free:
-            return await ask()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(ask)) for ask in asks]
-    except ExceptionGroup as errors:
-        retries, others = errors.split(Retry)
-        if others or retries is None:
-            raise
-        raise retries.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _number(contact: Contact | None) -> str | None:

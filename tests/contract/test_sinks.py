@@ -35,6 +35,8 @@ from noli.cli.stack import ports
 from noli.domain.channel import Kind
 from tests.contract.peers.file import file_peer
 from tests.contract.peers.kamailio import kamailio_peer
+from tests.contract.peers.kannel import kannel_peer
+from tests.contract.peers.mailman import mailman_peer
 from tests.contract.peers.postfix import postfix_peer
 from tests.contract.peers.tryton import tryton_peer
 from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
@@ -323,8 +325,10 @@ def redis_peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 #: How to make the real target of each sink of the registry.
 PEERS: Final[dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Peer]]]] = {
     "kamailio": kamailio_peer,
+    "kannel": kannel_peer,
     "postfix": postfix_peer,
     "file": file_peer,
+    "mailman": mailman_peer,
     "tryton": tryton_peer,
     "webhook": webhook_peer,
     "postgres": postgres_peer,
