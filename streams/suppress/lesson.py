@@ -16,7 +16,7 @@ from noli.domain.fold import EMPTY, fold
 from noli.domain.rules.register import ITALY
 from schemas.codec import pack_lead
 from schemas.template import Template, long_bytes
-from streams.suppress.writing import Stamp, stamped
+from streams.suppress.writing import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,15 +71,15 @@ class _Probe(NamedTuple):
 _PROBES: Final = (
     _Probe(
         b"~one", 1_700_000_123_457, 977_531,
-        stamped(0x5A17_0001, 1_800_000_000_111_000, 1_650_000_777_001),
+        Stamp(0x5A17_0001, 1_800_000_000_111_000, 1_650_000_777_001),
     ),
     _Probe(
         b"~two", 1_611_111_111_111, 86_400_123,
-        stamped(0x5A17_1202, 1_800_000_222_222_001, 1_651_111_777_002),
+        Stamp(0x5A17_1202, 1_800_000_222_222_001, 1_651_111_777_002),
     ),
     _Probe(
         b"~three", 1_533_333_333_019, -5_077,
-        stamped(0x5A17_3103, 1_800_000_333_333_007, 1_652_222_777_003),
+        Stamp(0x5A17_3103, 1_800_000_333_333_007, 1_652_222_777_003),
     ),
 )  # fmt: skip
 
@@ -206,6 +206,11 @@ def _read_alike(case: _Case) -> bool:
     )
 
 
+def longs(stamp: Stamp) -> tuple[bytes, bytes, bytes]:
+    """The part of the values that all contacts decided together share."""
+    return long_bytes(stamp.version), long_bytes(stamp.decided), long_bytes(stamp.epoch)
+
+
 def _values(case: _Case, later: Sequence[int], wake: int | None) -> Values:
     """What goes into the holes, in the order of `newcomers`."""
     found, fact, stamp = case.found, case.fact, case.stamp
@@ -217,6 +222,6 @@ def _values(case: _Case, later: Sequence[int], wake: int | None) -> Values:
         long_bytes(effective),
         found.accepted,
         pack_lead(stamp.epoch, 0 if wake is None else effective + wake),
-        *stamp.longs,
+        *longs(stamp),
         *[long_bytes(effective + ms) for ms in later],
     )

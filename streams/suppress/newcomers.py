@@ -13,7 +13,7 @@ from noli import wire
 from noli.domain import seen
 from schemas.codec import UnreadableError, pack_lead
 from schemas.template import long_bytes, long_of
-from streams.suppress.lesson import Values, learnt
+from streams.suppress.lesson import Values, learnt, longs
 
 if TYPE_CHECKING:
     from noli.domain.policy import Policy
@@ -46,6 +46,7 @@ class Newcomers:
         self._plans: dict[object, tuple[Plan, ...]] = {}
         self._sightings: dict[object, int] = {}
         self._times: dict[bytes, int] = {}
+        self._stamped: tuple[Stamp | None, tuple[bytes, ...]] = (None, ())
 
     def written(self, body: bytes, policy: Policy, stamp: Stamp) -> Newcomer | None:
         """The records of a contact whose first fact is `body`; None where the law must be asked.
@@ -82,10 +83,16 @@ class Newcomers:
             found.time if early else found.accepted,
             found.accepted,
             pack_lead(stamp.epoch, effective + plan.wake if plan.wake is not None else 0),
-            *stamp.longs,
+            *self._longs(stamp),
             *[long_bytes(effective + ms) for ms in plan.later],
         )
         return Newcomer(plan.state.filled(values), plan.decision.filled(values), accepted)
+
+    def _longs(self, stamp: Stamp) -> tuple[bytes, ...]:
+        """What the contacts of a chunk share, made once."""
+        if self._stamped[0] is not stamp:
+            self._stamped = (stamp, longs(stamp))
+        return self._stamped[1]
 
     def _time(self, data: bytes) -> int:
         """A moment, ms; facts of a load share a few. Raises `UnreadableError`."""

@@ -18,7 +18,7 @@ from schemas.names import BULK, CONTROL
 from streams import quarantine
 from streams.suppress.newcomers import Newcomers
 from streams.suppress.sources import Sources
-from streams.suppress.writing import Writer, stamp, stamped
+from streams.suppress.writing import Stamp, Writer, stamp
 from streams.topology import SUPPRESS
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from noli.domain.state import State
     from noli.runtime.part import Part, Record
     from schemas.codec import Codec
-    from streams.suppress.writing import Stamp
 
 
 class Suppress:
@@ -63,7 +62,7 @@ class Suppress:
 
     def rederive(self, key: bytes, part: Part) -> None:
         """Decide again on the facts as they are: time, or a source, has changed the answer."""
-        state, version = self._load(key, part)
+        state, version = self._known(part.load(key))
         if version:
             self._publish(key, state, version, part)
 
@@ -88,21 +87,24 @@ class Suppress:
         ours, moment = chunk.header == self._header, stamp(part.epoch)
         before = len(part.caused)
         for number, (key, body) in enumerate(chunk.items):
-            if not (ours and self._newcomer(key, body, moment, record.topic, part)):
-                self._contact(chunk.single(number), part)
+            stored = part.load(key)
+            if stored is None and ours and self._newcomer(key, body, moment, record.topic, part):
+                continue
+            self._contact(chunk.single(number), stored, part)
         part.decided_together(before)
 
     def _single(self, record: Record, part: Part) -> None:
         key, value = record.key, record.value
-        if key and value and value.startswith(self._header):
+        stored = part.load(key) if key else None
+        if stored is None and key and value and value.startswith(self._header):
             body = value[HEADER.size :]
             if self._newcomer(key, body, stamp(part.epoch), record.topic, part):
                 return
-        self._contact(record, part)
+        self._contact(record, stored, part)
 
     def _newcomer(self, key: bytes, body: bytes, moment: Stamp, lane: str, part: Part) -> bool:
         """Write the records of a contact of whom nothing is known; whether that could be done."""
-        if len(key) != token.SIZE or part.load(key) is not None:
+        if len(key) != token.SIZE:
             return False
         found = self._newcomers.written(body, cast("Policy", part.shared), moment)
         if found is None:
@@ -112,7 +114,8 @@ class Suppress:
         part.decided(lane, found.accepted)
         return True
 
-    def _contact(self, record: Record, part: Part) -> None:
+    def _contact(self, record: Record, stored: bytes | None, part: Part) -> None:
+        """The long way; `stored` is the contact's state."""
         try:
             fact = self._read(record)
         except wire.UNREADABLE as error:
@@ -120,7 +123,7 @@ class Suppress:
         key = record.key
         if key is None or len(key) != token.SIZE:
             return  # quarantined above: there is no contact to suppress
-        state, version = self._load(key, part)
+        state, version = self._known(stored)
         after = fold(state, fact)
         if after is state:
             return  # seen before: the answer stands
@@ -132,9 +135,8 @@ class Suppress:
             raise UnreadableError("the key is not a contact token")
         return wire.read_contact_intent(self._codec, record.value)
 
-    def _load(self, key: bytes, part: Part) -> tuple[State, int]:
+    def _known(self, stored: bytes | None) -> tuple[State, int]:
         """State and version of a contact; version 0 when nothing is known."""
-        stored = part.load(key)
         if stored is None:
             return EMPTY, 0
         return wire.record_to_state(self._codec.decode(stored)[1])
@@ -145,7 +147,7 @@ class Suppress:
         """Decide and write; `accepted` of the fact behind it, now where none is."""
         moment = stamp(part.epoch)
         if moment.version <= version:
-            moment = stamped(part.epoch, version + 1, moment.decided)
+            moment = moment._replace(version=version + 1)
         policy, now = cast("Policy", part.shared), moment.decided
         accepted = now if accepted is None else accepted
         found = self._writer.written(state, policy, now, accepted, moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from noli import wire
@@ -18,29 +19,22 @@ if TYPE_CHECKING:
 
 #: Encoded rows kept; real states have a few hundred different ones, brands apart.
 _ROWS_KEPT: Final = 4096
+#: Stands for a row's moment; behind it are only reasons, which are never encoded like it.
+_MARK: Final = 1_999_999_999_999
+_MARK_BYTES: Final = long_bytes(_MARK)
 
 
 class Stamp(NamedTuple):
-    """Who decides and when: the owner's epoch, the least version it may give, ms.
-
-    `longs`: version, decided and epoch as Avro longs.
-    """
+    """Who decides and when: the owner's epoch, the least version it may give, ms."""
 
     epoch: int
     version: int
     decided: int
-    longs: tuple[bytes, bytes, bytes]
-
-
-def stamped(epoch: int, version: int, decided: int) -> Stamp:
-    """A stamp of these."""
-    longs = (long_bytes(version), long_bytes(decided), long_bytes(epoch))
-    return Stamp(epoch, version, decided, longs)
 
 
 def stamp(epoch: int) -> Stamp:
     """The stamp of this moment."""
-    return stamped(epoch, now_us(), now_ms())
+    return Stamp(epoch, now_us(), now_ms())
 
 
 class Written(NamedTuple):
@@ -53,18 +47,19 @@ class Written(NamedTuple):
 
 
 class Writer:
-    """Encodes. Rows without a moment of their own recur: their bytes are kept."""
+    """Encodes. Rows recur, but for a moment of their own: their bytes are kept."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._rows: dict[Row, bytes] = {}
+        self._around: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
 
     def written(
         self, state: State, policy: Policy, at: int, accepted: int, stamp: Stamp
     ) -> Written:
         """Decide at `at` (ms) and encode; `accepted` is that of the fact behind it."""
         rows, next_change = verdicts(state, policy, at)
-        epoch, version, decided, _ = stamp
+        epoch, version, decided = stamp
         labels = b"".join(sorted(labels_of(state)))
         stored = self._codec.encode(
             "noli.ContactState", wire.state_to_record(state, epoch, version, next_change, labels)
@@ -85,9 +80,28 @@ class Writer:
         )
 
     def _row(self, row: Row) -> bytes:
+        if row.until is not None:
+            return self._dated(row, row.until)
         known = self._rows.get(row)
         if known is None:
-            known = self._codec.encode_item("noli.Decision", wire.decision_row(row))
-            if row.until is None and len(self._rows) < _ROWS_KEPT:
+            known = self._encoded(row)
+            if len(self._rows) < _ROWS_KEPT:
                 self._rows[row] = known
         return known
+
+    def _dated(self, row: Row, until: int) -> bytes:
+        """A row whose moment is its own: the bytes around it recur."""
+        said = (
+            row.channels, row.purposes, row.brand, row.allowed, row.basis,
+            row.reasons, row.conditions, row.products, row.lapse,
+        )  # fmt: skip
+        known = self._around.get(said)
+        if known is None:
+            before, _, after = self._encoded(replace(row, until=_MARK)).rpartition(_MARK_BYTES)
+            known = (before, after)
+            if len(self._around) < _ROWS_KEPT:
+                self._around[said] = known
+        return known[0] + long_bytes(until) + known[1]
+
+    def _encoded(self, row: Row) -> bytes:
+        return self._codec.encode_item("noli.Decision", wire.decision_row(row))

@@ -26,7 +26,7 @@ from schemas.names import BULK, GRANTS
 from schemas.template import Template, long_bytes, long_of
 from streams.suppress.newcomers import Newcomers
 from streams.suppress.step import Suppress
-from streams.suppress.writing import Writer, stamped
+from streams.suppress.writing import Stamp, Writer
 from streams.topology import SUPPRESS
 from tests.support.histories import history
 from tests.support.law import consent, fact, objection, on
@@ -63,12 +63,12 @@ class Desk:
 
     def quick(self, found: Fact, decided: int) -> Newcomer | None:
         """From templates."""
-        stamp = stamped(77, decided * 1_000 + 7, decided)
+        stamp = Stamp(77, decided * 1_000 + 7, decided)
         return self.newcomers.written(self.body(found), self.policy, stamp)
 
     def slow(self, found: Fact, decided: int) -> tuple[bytes, bytes, int]:
         """By the law."""
-        stamp = stamped(77, decided * 1_000 + 7, decided)
+        stamp = Stamp(77, decided * 1_000 + 7, decided)
         told = self.writer.written(fold(EMPTY, found), self.policy, decided, found.accepted, stamp)
         return told.state, told.decision, found.accepted
 
@@ -174,7 +174,7 @@ def test_a_torn_intent_is_left_to_the_law(cut: int) -> None:
     desk = Desk()
     usual = consent(1, "sms", consent_id="c-1")
     assert desk.taught(usual) is not None
-    stamp = stamped(77, 1, on(2))
+    stamp = Stamp(77, 1, on(2))
     body = desk.body(usual)
     assert desk.newcomers.written(body[:-cut], POLICY, stamp) is None
     assert desk.newcomers.written(body + b"\x00" * cut, POLICY, stamp) is None
@@ -188,11 +188,11 @@ def test_rubbish_is_left_to_the_law(rubbish: bytes, at: int) -> None:
     assert desk.taught(usual) is not None
     whole = desk.body(usual)
     body = whole[:at] + rubbish + whole[at + len(rubbish) :]
-    quick = desk.newcomers.written(body, POLICY, stamped(77, 1, on(2)))
+    quick = desk.newcomers.written(body, POLICY, Stamp(77, 1, on(2)))
     if quick is not None:
         read = wire.read_contact_intent(CODEC, CODEC.header(wire.INTENT) + body)
         told = desk.writer.written(
-            fold(EMPTY, read), POLICY, on(2), read.accepted, stamped(77, 1, on(2))
+            fold(EMPTY, read), POLICY, on(2), read.accepted, Stamp(77, 1, on(2))
         )
         assert quick[:2] == told[:2]
 
