@@ -23,7 +23,7 @@ from confluent_kafka import (
 )
 
 from noli.runtime import metrics
-from noli.runtime.kafka import consumer_config, is_transient, mends_itself
+from noli.runtime.kafka import consumer_config, is_transient, mends_itself, watermarks
 from noli.runtime.logging import get_logger
 from noli.runtime.settings import Settings
 
@@ -199,10 +199,10 @@ class Inlet:
     def _gained(self, consumer: Consumer, place: TopicPartition) -> Gained:
         if place.error is not None:
             raise InletError(f"committed offset: {place.error.str()}")
-        found = consumer.get_watermark_offsets(place, timeout=_OFFSETS_S, cached=False)
-        if found is None:
-            raise InletError(f"{place.topic}[{place.partition}]: no answer about its offsets")
-        low, end = found
+        try:
+            low, end = watermarks(consumer, place, _OFFSETS_S)
+        except KafkaException as error:
+            raise InletError(f"{place.topic}[{place.partition}]: {error}") from error
         first = place.offset == OFFSET_INVALID
         start = low if first else place.offset
         return Gained(place.partition, start, end, Mark.read(place.metadata), first)

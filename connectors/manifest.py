@@ -29,6 +29,22 @@ class ManifestError(Exception):
         self.field = field
 
 
+class Reconcile(BaseModel):
+    """How often what an application holds is read back. Only where its sink can: see its traits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every_hours: Annotated[
+        float, Field(ge=0, description="Between looks at all its contacts; 0: only when asked.")
+    ] = 24.0
+    sample: Annotated[
+        float, Field(gt=0, le=1, description="Share of the contacts such a look takes in.")
+    ] = 1.0
+    recent_seconds: Annotated[
+        float, Field(ge=0, description="Between looks at what was applied last; 0: never.")
+    ] = 60.0
+
+
 class Manifest(BaseModel):
     """One application. `config` is the sink's own block, its secrets already read."""
 
@@ -53,6 +69,9 @@ class Manifest(BaseModel):
         bool,
         Field(description="Belongs to somebody else than the controller: grants need disclosure."),
     ] = False
+    reconcile: Annotated[
+        Reconcile, Field(description="How often what it holds is read back and repaired.")
+    ] = Reconcile()
     config: Annotated[
         dict[str, Any], Field(repr=False, description="Fields of the sink: `noli app describe`.")
     ] = {}

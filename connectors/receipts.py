@@ -10,7 +10,7 @@ from connectors.waiting import Entry
 from noli.runtime.kafka import Acked, Outgoing
 from schemas.codec import Codec
 
-Outcome = Literal["applied", "superseded", "rejected"]
+Outcome = Literal["applied", "verified", "superseded", "rejected"]
 
 #: Changes in one record: far below the broker's limit of 1 MB at ~60 bytes each.
 _MOST: Final = 5_000

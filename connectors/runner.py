@@ -16,6 +16,7 @@ from typing import Final
 
 from confluent_kafka import Message
 
+from connectors.again import Again
 from connectors.backoff import Pace, pause_s
 from connectors.frontier import Point, aligned_as_of
 from connectors.inlet import Gained, Inlet, Lost
@@ -83,6 +84,8 @@ class Runner:
         self._waiting = Waiting()
         self._pace = Pace(parts.sink.traits.batch, random.uniform)
         self._wake = asyncio.Event()
+        #: Where a backfill, a read-back or a pause comes in.
+        self.again = Again(self._tracks, self._waiting, self._wake)
         self._answered: list[Answered] = []
         self._has_answers = asyncio.Event()
         self._closing = asyncio.Event()
@@ -133,6 +136,7 @@ class Runner:
                         self._told.pop(happened.partition, None)
                         self._committed.pop(happened.partition, None)
                         self._waiting.drop(happened.partition)
+                        self.again.news()
                     case _:
                         self._take(happened)
             open_now = sum(track.frontier.open for track in self._tracks.values())
@@ -165,6 +169,7 @@ class Runner:
         as_of = aligned_as_of({p: t.frontier for p, t in self._tracks.items()})
         unreadable = sum(len(at) for t in self._tracks.values() for at in t.unreadable.values())
         metrics.APP_PENDING.labels(app).set(pending)
+        metrics.APP_HELD.labels(app).set(self.again.held)
         metrics.APP_FAILURES.labels(app).set(failures)
         metrics.APP_UNREADABLE.labels(app).set(unreadable)
         metrics.APP_ALIGNED_AS_OF.labels(app).set((as_of or 0) / _S)
@@ -172,6 +177,7 @@ class Runner:
             bool(self._tracks) and self._p.inlet.connected,
             {
                 "app": app,
+                "held": self.again.held,
                 "partitions": len(self._tracks),
                 "pending": pending,
                 "aligned_as_of": as_of,
@@ -210,6 +216,8 @@ class Runner:
         return None
 
     def _may_offer(self) -> bool:
+        if self.again.held:
+            return False
         if self._pace.failures and self._waiting.flying:
             return False  # one probe at a time
         # What the log holds already is read first: the newest verdict of a contact replaces older
@@ -282,12 +290,14 @@ class Runner:
                     settled = Settled(entry, "rejected", result.reason)
                 case _:
                     settled = Settled(entry, "applied", result.note)
+                    self.again.applied(entry.change)
             self._waiting.done(entry)
             batch.settled[entry.change.partition].append(settled)
         whole = not any(isinstance(result, Retry) for result in results)
         metrics.APP_ATTEMPTS.labels(self._p.app, "applied" if whole else "partial").inc()
         self._answered.append(batch)
         self._has_answers.set()
+        self.again.news()
 
     async def _receipt_often(self) -> None:
         while not self._closing.is_set():
@@ -322,9 +332,18 @@ class Runner:
             metrics.APP_CHANGES.labels(self._p.app, one.outcome).inc()
             metrics.APP_CHANGES.labels(self._p.app, "superseded").inc(len(one.entry.past))
             change = one.entry.change
-            if one.outcome == "applied" and change.offset >= track.backfill_until:
+            news = change.offset >= track.backfill_until and not one.entry.again
+            if one.outcome == "applied" and news:
                 delay = max(0, at - change.accepted) / _S
                 metrics.APP_APPLIED_SECONDS.labels(self._p.app).observe(delay)
+
+    async def verified(self, changes: Iterable[Change]) -> None:
+        """Write the receipts of changes that were read back and found as they were applied."""
+        for change in changes:
+            if track := self._tracks.get(change.partition):
+                settled = [Settled(Entry(change), "verified", None)]
+                standing = Standing(change.partition, track.frontier.point(), settled)
+                await self._p.receipts.write([(standing, now_ms())])
 
     async def _confirm_often(self) -> None:
         while not self._closing.is_set():

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from connectors import manifest, registry
 from connectors.inlet import Inlet
 from connectors.ledger import fenced
 from connectors.lens import Lens
+from connectors.orders import Orders
 from connectors.receipts import Receipts
 from connectors.runner import Parts, Runner
+from connectors.snapshot import View
+from connectors.survey import Office
 from noli.runtime import logging, settings
 from noli.runtime import registry as schemas
+from noli.runtime.apps import Desk, Following
 from noli.runtime.health import Health
 from noli.runtime.kafka import Acked
 from noli.runtime.process import Stop
-from schemas.names import DECISIONS, RECEIPTS
+from schemas.names import APPS, DECISIONS, RECEIPTS
 
 #: A stop takes less than 2 s, on a busy machine and whatever a target does. What is not committed
 #: by then is repeated by the next process.
@@ -40,8 +45,10 @@ async def serve(stop: Stop) -> None:
     app = manifest.load(path)
     lens = Lens(app.controllers, app.channels, app.purposes, third_party=app.third_party)
     codec = schemas.codec(config)
+    asked = _heard(stop)
+    ledger = config.data / "ledgers" / f"{app.app}.sqlite"
     async with AsyncExitStack() as closing:
-        sink = fenced(registry.open_sink(app, path), config.data / "ledgers" / f"{app.app}.sqlite")
+        sink = fenced(registry.open_sink(app, path), ledger)
         closing.push_async_callback(sink.aclose)
         acked = Acked(config)
         closing.push_async_callback(acked.close)
@@ -49,9 +56,35 @@ async def serve(stop: Stop) -> None:
         closing.push_async_callback(inlet.aclose)
         receipts = Receipts(acked, codec, RECEIPTS, app.app, config.instance)
         runner = Runner(Parts(app.app, sink, lens, inlet, receipts, codec))
+        office = Office(
+            app.app,
+            config.instance,
+            runner,
+            View(config, DECISIONS, lens, codec, config.data / "surveys"),
+            Desk(acked, codec, APPS),
+            lambda: fenced(registry.open_sink(app, path), ledger),
+            asked,
+        )
+        following = await asyncio.to_thread(Following, config, codec, APPS)
         health = Health(config.http_host, config.http_port, runner.ready)
         closing.callback(health.close)
-        await runner.run(_heard(stop))
+        await _both(runner.run(asked), Orders(office, app, following).run(), asked)
+
+
+async def _both(
+    runner: Coroutine[Any, Any, None], orders: Coroutine[Any, Any, None], asked: asyncio.Event
+) -> None:
+    """Until the runner has stopped; what breaks either of them is raised."""
+    tasks = [asyncio.create_task(runner), asyncio.create_task(orders)]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        asked.set()
+        tasks[1].cancel()
+        await asyncio.wait(tasks)
+    tasks[0].result()
 
 
 def _heard(stop: Stop) -> asyncio.Event:

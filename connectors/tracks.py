@@ -42,6 +42,8 @@ class Track:
     backfill_until: int
     #: Key → offsets of decisions nobody could read, held until a newer one of the same contact.
     unreadable: dict[bytes | None, list[int]] = field(default_factory=dict)
+    #: Tokens read since a survey of the partition began: the newer word. None: there is none.
+    touched: set[str] | None = None
 
     @classmethod
     def start(cls, gained: Gained) -> Track:
@@ -104,4 +106,6 @@ class Track:
         if change is None:
             self.frontier.settle(replaced)
             return _NOTHING
+        if self.touched is not None:
+            self.touched.add(change.token)
         return Taken(change, replaced)

@@ -41,6 +41,8 @@ class Entry:
     #: Offsets of records nobody could read, replaced by this change.
     unread: list[int] = field(default_factory=list)
     attempts: int = 0
+    #: The application was told of it before: it is no news, and its delay is nobody's.
+    again: bool = False
 
     def absorb(self, change: Change) -> None:
         """Take over a further change of this contact; the higher version stays."""
@@ -76,8 +78,11 @@ class Waiting:
         """Contacts in flight."""
         return len(self._flying)
 
-    def add(self, change: Change, unread: Sequence[int] = ()) -> None:
-        """A change was read. It replaces an older one of its contact that still waits."""
+    def add(self, change: Change, unread: Sequence[int] = (), *, again: bool = False) -> None:
+        """A change was read. It replaces an older one of its contact that still waits.
+
+        `again`: the application was told of it before.
+        """
         flying = self._flying.get(change.token)
         if flying is not None and change.version <= flying.change.version:
             flying.absorb(change)
@@ -85,9 +90,10 @@ class Waiting:
             return
         entry = self._entries.get(change.token)
         if entry is None:
-            entry = self._entries[change.token] = Entry(change)
+            entry = self._entries[change.token] = Entry(change, again=again)
         else:
             entry.absorb(change)
+            entry.again = entry.again and again
             entry.attempts = 0
             self._put_off.pop(change.token, None)  # a newer verdict is news: offered at once
         entry.unread.extend(unread)
@@ -122,12 +128,17 @@ class Waiting:
             entry.absorb(newer.change)
             entry.past.extend(newer.past)
             entry.unread.extend(newer.unread)
+            entry.again = entry.again and newer.again
             entry.attempts, until = 0, None  # a newer verdict is news: offered at once
         self._entries[token] = entry
         if until is not None:
             self._put_off[token] = until
             heapq.heappush(self._alarms, (until, token))
         self._queue(token)
+
+    def __contains__(self, token: object) -> bool:
+        """Whether a change of this contact waits or is in flight."""
+        return token in self._entries or token in self._flying
 
     def next_alarm(self) -> float | None:
         """When to look again for a contact that was put off (seconds, steady clock)."""

@@ -36,6 +36,8 @@ RECORDS: Final[Mapping[str, str]] = {
     "noli.Receipt": "receipt",
     "noli.Quarantine": "quarantine",
     "noli.BulkChunk": "bulk_chunk",
+    "noli.AppAction": "app_action",
+    "noli.AppProgress": "app_progress",
 }
 
 

@@ -20,6 +20,8 @@ STATE: Final = "noli.state"
 PARTY_STATE: Final = "noli.party_state"
 DECISIONS: Final = "noli.decisions"
 RECEIPTS: Final = "noli.receipts"
+#: What was done to each application, and how its backfills and read-backs went.
+APPS: Final = "noli.apps"
 #: Where what could not be read is kept for a human.
 QUARANTINE: Final = "noli.quarantine"
 

@@ -19,9 +19,9 @@ from noli.domain.channel import Channel, Kind, Purpose
 from noli.domain.contact import Contact
 from noli.domain.token import token
 from noli.domain.wording import Language
-from noli.evidence import history, scan
+from noli.evidence import history
 from noli.evidence.explanation import Question, explain
-from noli.runtime import registry
+from noli.runtime import registry, scan
 from noli.runtime.clock import now_ms
 
 app = typer.Typer(add_completion=False)

@@ -8,8 +8,7 @@ from typing import Final
 
 from noli import wire
 from noli.domain.facts import Fact, Quarantined, SourceRevoked
-from noli.evidence import scan
-from noli.runtime import chunks
+from noli.runtime import chunks, scan
 from noli.runtime.part import Record
 from noli.runtime.partition import partition_of
 from noli.runtime.settings import Settings

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from noli import wire
 from noli.domain import token
 from noli.domain.state import State
-from noli.evidence import scan
+from noli.runtime import scan
 from noli.runtime.part import Record
 from noli.runtime.settings import Settings
 from schemas.codec import Codec, lead, leading_long

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from noli.runtime.clock import steady
 from noli.runtime.logging import librdkafka
 from noli.runtime.process import die
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message, TopicPartition
 
     from noli.runtime.settings import Settings
 
@@ -74,6 +75,34 @@ def is_transient(error: KafkaError) -> bool:
 def mends_itself(error: KafkaError) -> bool:
     """Whether a fetch that failed so is simply tried again."""
     return is_transient(error) or (error.retriable() and not error.fatal())
+
+
+#: Answers of a broker that does not lead the partition now, or does not know yet that it does.
+_MOVING: Final = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+
+
+def watermarks(consumer: Consumer, place: TopicPartition, timeout_s: float) -> tuple[int, int]:
+    """First offset and end, asked until somebody leads the partition. Raises `KafkaException`."""
+    deadline = steady() + timeout_s
+    while True:
+        try:
+            found = consumer.get_watermark_offsets(place, timeout=timeout_s, cached=False)
+        except KafkaException as error:
+            if error.args[0].code() not in _MOVING or steady() >= deadline:
+                raise
+            consumer.list_topics(place.topic, timeout=timeout_s)  # asks who leads now
+            continue
+        if found is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - as above
+        return found
 
 
 def _properties(over: Config) -> Config:

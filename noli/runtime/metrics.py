@@ -135,6 +135,23 @@ APP_UNREADABLE = Gauge(
     "noli_app_unreadable_records", "Decisions held because nobody can read them.", ["app"],
     registry=REGISTRY,
 )  # fmt: skip
+#: Contacts an application holds wrongly, as read back. `allowed`, `missing` or `older` rising: see
+#: docs/howto/keep-applications-aligned.md; it is being repaired, and somebody there should know.
+APP_DRIFT = Counter(
+    "noli_app_drift_total",
+    "Contacts found wrong at the application: allowed, missing, older, newer, denied.",
+    ["app", "cause"],
+    registry=REGISTRY,
+)
+#: Contacts offered again by a backfill or repair.
+APP_AGAIN = Counter(
+    "noli_app_again_total", "Contacts offered again, by backfill or repair.", ["app", "verb"],
+    registry=REGISTRY,
+)  # fmt: skip
+#: 1: somebody paused or removed the application; it is told nothing.
+APP_HELD = Gauge(
+    "noli_app_held", "Whether the application is paused or removed.", ["app"], registry=REGISTRY
+)
 
 
 # --- HTTP services: intake and lookup -------------------------------------------------------------

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from noli.cli import bulk
 from noli.cli.bulk import Desk
 from noli.cli.problem import ProblemError
-from noli.evidence import scan, states
+from noli.evidence import states
+from noli.runtime import scan
 from noli.evidence.states import Known
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import (
 
 from noli.runtime import broker
 from noli.runtime.clock import steady
-from noli.runtime.kafka import consumer_config
+from noli.runtime.kafka import consumer_config, watermarks
 from noli.runtime.part import Record
 from noli.runtime.settings import Settings
 
@@ -68,9 +68,7 @@ def _ends(consumer: Consumer, places: Mapping[str, int]) -> dict[str, int]:
     """End offset of each partition that holds anything."""
     ends = {}
     for topic, partition in places.items():
-        low, high = consumer.get_watermark_offsets(
-            TopicPartition(topic, partition), timeout=_SILENCE_S
-        )
+        low, high = watermarks(consumer, TopicPartition(topic, partition), _SILENCE_S)
         if high > low:
             ends[topic] = high
     return ends

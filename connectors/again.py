@@ -1,0 +1,92 @@
+"""What may be offered to an application again, beside what is new: the runner's side of a survey.
+
+A contact the log has news of since the survey began is the runner's alone: its word is newer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from connectors.protocol import Change
+from connectors.tracks import Track
+from connectors.waiting import Waiting
+
+#: Changes remembered after they were applied, to be read back: what a look at a target costs.
+_RECENT: Final = 100
+
+
+class Again:
+    """Shares the runner's tracks and queue; for its event loop only."""
+
+    def __init__(self, tracks: Mapping[int, Track], waiting: Waiting, wake: asyncio.Event) -> None:
+        self._tracks = tracks
+        self._waiting = waiting
+        self._wake = wake
+        self._settled = asyncio.Event()
+        self._recent: dict[str, Change] = {}
+        #: Nothing is offered to the application, old or new.
+        self.held = False
+
+    def hold(self, *, held: bool) -> None:
+        """Stop offering, or go on. What is in flight is settled either way."""
+        if held != self.held:
+            self.held = held
+            self._wake.set()
+
+    def owned(self) -> frozenset[int]:
+        """Partitions that are ours."""
+        return frozenset(self._tracks)
+
+    def watch(self, partition: int) -> bool:
+        """Note from now on which contacts the log has news of; whether the partition is ours."""
+        if track := self._tracks.get(partition):
+            track.touched = set()
+        return track is not None
+
+    def unwatch(self, partition: int) -> None:
+        """Forget what was noted."""
+        if track := self._tracks.get(partition):
+            track.touched = None
+
+    def watched(self, partition: int) -> bool:
+        """Whether it is still the partition that `watch` was told of: not lost meanwhile."""
+        track = self._tracks.get(partition)
+        return track is not None and track.touched is not None
+
+    def is_news(self, change: Change) -> bool:
+        """Whether the runner has, or had since `watch`, a word of this contact to say itself."""
+        track = self._tracks.get(change.partition)
+        touched = track.touched if track else None
+        return touched is None or change.token in touched or change.token in self._waiting
+
+    def offer(self, change: Change) -> bool:
+        """Queue it behind the restrictions that wait, unless the runner has news; whether it is."""
+        if self.is_news(change):
+            return False
+        self._waiting.add(change, again=True)
+        self._wake.set()
+        return True
+
+    async def settle(self, tokens: Collection[str], most: int) -> set[str]:
+        """Wait until at most so many of these contacts wait; which ones do."""
+        while len(left := {token for token in tokens if token in self._waiting}) > most:
+            self._settled.clear()
+            await self._settled.wait()
+        return left
+
+    def applied(self, change: Change) -> None:
+        """The application confirmed a change."""
+        self._recent.pop(change.token, None)
+        self._recent[change.token] = change
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def news(self) -> None:
+        """Something was settled, or a partition was lost."""
+        self._settled.set()
+
+    def recent(self) -> list[Change]:
+        """What was confirmed last, and stands in the log unchanged as far as we read."""
+        return [change for change in self._recent.values() if change.token not in self._waiting]

@@ -1,0 +1,155 @@
+"""What people ask of an application while it runs: pause, backfill, verify, repair, remove.
+
+They ask by a record in `noli.apps`; whichever process owns a partition does it there. What a
+stopped process left half done, its successor begins again, until every partition says it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final
+
+from connectors.drift import DANGEROUS
+from connectors.manifest import Manifest
+from connectors.protocol import Retry, Sink
+from connectors.survey import Found, Office, Survey, look
+from noli.runtime import metrics
+from noli.runtime.apps import Following
+from noli.runtime.clock import now_ms, steady
+from noli.runtime.logging import get_logger
+from noli.wire.apps import JOBS, App, Face, Job, State, Verb
+
+#: How long one look at `noli.apps` waits for news, in seconds.
+_WAIT_S: Final = 0.2
+_MS_PER_HOUR: Final = 3_600_000
+#: Whoever owns this partition asks for what is due; one of the application's processes does.
+_FIRST: Final = 0
+
+
+def face(manifest: Manifest) -> Face:
+    """What others may know of the application."""
+    lists = (manifest.controllers, manifest.channels, manifest.purposes)
+    controllers, channels, purposes = (tuple(map(str, each)) for each in lists)
+    return Face(manifest.sink, controllers, channels, purposes, manifest.third_party)
+
+
+class Orders:
+    """Follows `noli.apps` for one application and does what is asked."""
+
+    def __init__(self, office: Office, manifest: Manifest, following: Following) -> None:
+        self._o = office
+        self._manifest = manifest
+        self._following = following
+        #: A consumer is closed by the thread that reads it.
+        self._thread = ThreadPoolExecutor(1, "apps")
+        self._log = get_logger().bind(app=office.app)
+        self._task: asyncio.Task[None] | None = None
+        self._job: str | None = None
+        self._looks_at = steady() + manifest.reconcile.recent_seconds
+        self._verified: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Until cancelled, or the process is to stop; raises what broke a job."""
+        sink, loop = self._o.open_sink(), asyncio.get_running_loop()
+        try:
+            await self._announce()
+            while not self._o.closing.is_set():
+                await loop.run_in_executor(self._thread, self._following.read, _WAIT_S)
+                await self._steer(self._app())
+                if sink.traits.read_back == "exact":
+                    await self._ask_for_what_is_due(self._app())
+                    await self._look_at_recent(sink)
+        finally:
+            await self._drop_task()
+            await sink.aclose()
+            await loop.run_in_executor(self._thread, self._following.close)
+            self._thread.shutdown(wait=False)
+
+    def _app(self) -> App:
+        return self._following.apps.get(self._o.app) or App(self._o.app)
+
+    async def _announce(self) -> None:
+        """Say who we are, where the log does not know. Who was removed stays so until `app add`."""
+        app, ours = self._app(), face(self._manifest)
+        if app.face == ours or app.state is State.REMOVED:
+            return
+        verb = Verb.CHANGED if app.face else Verb.ADDED
+        await self._o.desk.act(self._o.app, verb, by=self._o.worker, face=ours)
+
+    async def _steer(self, app: App) -> None:
+        self._o.runner.again.hold(held=app.state is not State.RUNNING)
+        if self._task and self._task.done():
+            self._task.result()
+            self._task = None
+        job = app.job if app.job and self._left(app.job) else None
+        if self._task and (job is None or job.id != self._job):
+            await self._drop_task()
+        if job and self._task is None and app.state is not State.REMOVED:
+            self._job = job.id
+            self._task = asyncio.create_task(self._carry_out(job))
+
+    async def _carry_out(self, job: Job) -> None:
+        for partition in sorted(self._left(job)):
+            await Survey(self._o, job, partition).run()
+
+    def _left(self, job: Job) -> set[int]:
+        """Partitions of ours where the job is not done."""
+        done = {number for number, part in job.parts.items() if part.done}
+        return set(self._o.runner.again.owned() - done)
+
+    async def _drop_task(self) -> None:
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    # --- of its own accord ------------------------------------------------------------------------
+
+    async def _ask_for_what_is_due(self, app: App) -> None:
+        every = self._manifest.reconcile.every_hours * _MS_PER_HOUR
+        if not every or app.state is not State.RUNNING or self._task:
+            return
+        last = app.job.asked if app.job and app.job.verb in JOBS else app.since
+        if _FIRST in self._o.runner.again.owned() and last and now_ms() - last >= every:
+            await self._repair("reconcile.every_hours")
+
+    async def _look_at_recent(self, sink: Sink) -> None:
+        every = self._manifest.reconcile.recent_seconds
+        if not every or steady() < self._looks_at or self._o.runner.again.held:
+            return
+        self._looks_at = steady() + every
+        recent = self._o.runner.again.recent()
+        if not recent:
+            return
+        try:
+            found = await look(sink, recent)
+        except Retry as error:  # it does not answer; the runner says so where it matters
+            self._log.warning("recent.unread", reason=error.reason)
+            return
+        current = {id(change) for change in self._o.runner.again.recent()}
+        wrong = [one for one in found if id(one.change) in current]
+        right = [
+            c for c in recent if id(c) in current and all(c is not one.change for one in found)
+        ]
+        news = [c for c in right if self._verified.get(c.token) != c.version]
+        await self._o.runner.verified(news)
+        self._verified = {change.token: change.version for change in right}
+        await self._heal(wrong)
+
+    async def _heal(self, wrong: list[Found]) -> None:
+        causes = Counter(one.cause.value for one in wrong)
+        for cause, count in causes.items():
+            metrics.APP_DRIFT.labels(self._o.app, cause).inc(count)
+        dangerous = {one.cause.value for one in wrong} & DANGEROUS
+        if dangerous and self._task is None:
+            self._log.error("application.drifted", **causes)
+            await self._repair("recent: " + ", ".join(sorted(dangerous)))
+
+    async def _repair(self, reason: str) -> None:
+        by = f"reconciler of {self._o.worker}"
+        sample = self._manifest.reconcile.sample if reason.startswith("reconcile.") else 1.0
+        await self._o.desk.act(self._o.app, Verb.REPAIR, by=by, reason=reason, sample=sample)
