@@ -35,12 +35,15 @@ $(STAMP): requirements/dev.txt pyproject.toml
 lock: $(STAMP) ## Lock the dependencies again, by hash and without addresses (UPGRADE=1: to the newest)
 	@lock() { UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade) "$$@"; }; \
-	lock pyproject.toml --extra local --extra watch --group dev -o requirements/dev.txt; \
+	lock pyproject.toml --extra local --extra parquet --extra ses --extra watch --group dev -o requirements/dev.txt; \
 	lock pyproject.toml -c requirements/dev.txt -o requirements/run.txt # the image runs what was tested
 	@for peer in tests/bench/engines/requirements-*.in; do UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv \
 	  pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  $$peer -o $${peer%.in}.txt; done
-	@! grep -nE 'https?://|--(extra-)?index-url' requirements/*.txt tests/bench/engines/requirements-*.txt
+	@for peer in tests/support/requirements/*.in; do UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv \
+	  pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  $$peer -o $${peer%.in}.txt; done # not universal: Mailman cannot be had for every Python
+	@! grep -nE 'https?://|--(extra-)?index-url' requirements/*.txt tests/bench/engines/requirements-*.txt tests/support/requirements/*.txt
 
 ## ---- Run ----------------------------------------------------------------------------------------
 

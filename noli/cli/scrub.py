@@ -15,8 +15,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from noli.cli import copies, pepper, target
 from noli.cli.problem import ProblemError
 from noli.cli.scrubbing import files
-from noli.replica.scrub import certificate, certifying
-from noli.replica.scrub.asked import Asked, Flaw, Result, Tally, Unusable
+from noli.replica.scrub import certificate, certifying, parquet
+from noli.replica.scrub.asked import PARQUET, Asked, Flaw, Result, Tally, Unusable
 from noli.replica.scrub.certificate import Invalid
 from noli.replica.scrub.work import Copy, Job
 from noli.runtime.clock import now_ms
@@ -38,7 +38,7 @@ def scrub(
     brand: Annotated[str | None, typer.Option(help="For which brand.  [default: all]")] = None,
     product: Annotated[str | None, typer.Option(help="A category, for a soft opt-in.")] = None,
     column: Annotated[str | None, typer.Option(help="The one with the contact.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="csv or ndjson.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="csv, ndjson or parquet.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The list with its verdicts.  [default: beside FILE]")
     ] = None,
@@ -54,7 +54,7 @@ def scrub(
     ] = None,
     data: target.DataOption = target.DEFAULT_DATA,
 ) -> None:
-    """Ask for every row of FILE (CSV with a header, or NDJSON) whether it may be contacted now.
+    """Ask for every row of FILE (CSV with a header, NDJSON, Parquet): may it be contacted now?
 
     Every column is kept; `allowed`, `reasons`, `conditions` and `until` are added. A row that
     cannot be read is reported, denied and kept. Exit code 0 when every row was answered from a
@@ -99,7 +99,7 @@ def _run(
     file, form, result = job_file
 
     def flawed(flaw: Flaw) -> None:
-        screen.print(f"line {flaw.line}: {escape(flaw.cause)}", style="yellow", soft_wrap=True)
+        screen.print(escape(str(flaw)), style="yellow", soft_wrap=True)
 
     try:
         with _bar(screen) as bar, file.open("rb") as source, files.written(result) as written:
@@ -107,7 +107,9 @@ def _run(
             job = Job(
                 copy, asked, form, jobs, flawed, lambda count: bar.update(task, advance=count)
             )
-            return job.run(source, written)
+            return (
+                parquet.run(job, source, written) if form == PARQUET else job.run(source, written)
+            )
     except Unusable as error:
         raise ProblemError(f"{file.name}: {error.fact}", error.remedy) from None
     except BrokenProcessPool as error:

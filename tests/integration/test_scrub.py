@@ -19,6 +19,8 @@ from typing import ClassVar
 
 import httpx2
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from noli.cli.stack import ports
@@ -108,6 +110,24 @@ def test_a_file_is_scrubbed_by_several_processes_in_order(place: Path) -> None:
     assert (code, "do not rely" in said) == (1, True)
 
 
+def test_parquet_is_scrubbed_in_its_own_form(place: Path) -> None:
+    """By several processes: rows in order, other columns as they were, certificate verified."""
+    path = place / "list.parquet"
+    numbers = [None if n == 7 else person(n % PEOPLE).value for n in range(60_000)]
+    pq.write_table(pa.table({"id": range(60_000), "phone": numbers}), path)
+    code, said, _ = noli(place, *SCRUB, str(path))
+    assert code == 0, said
+    assert "row 8: contact.value" in said
+    out = pq.read_table(place / "list.scrubbed.parquet").to_pydict()
+    assert out["id"] == [*range(60_000)]
+    expected = [n % PEOPLE % 3 == 1 and n != 7 for n in range(60_000)]
+    assert out["allowed"] == expected
+    signed = str(place / "list.scrubbed.parquet.cert.json")
+    for name, role in (("list", "that was scrubbed"), ("list.scrubbed", "what came")):
+        code, said, _ = noli(place, "scrub", "--verify", signed, str(place / f"{name}.parquet"))
+        assert (code, role in said) == (0, True), said
+
+
 def test_memory_does_not_grow_with_the_file(place: Path) -> None:
     """Fifty times the rows, the same peak of the biggest process, but for 30 MB."""
     _, _, small = noli(place, *SCRUB, str(listed(place, 3_000)))
@@ -136,7 +156,7 @@ def test_a_stale_copy_denies_all_and_fails(place: Path, lapse: str) -> None:
 @pytest.mark.parametrize(
     "name, content, why",
     [
-        ("list.parquet", b"PAR1", "export the list as CSV"),
+        ("list.parquet", b"PAR1", "is the file whole"),
         ("list.csv", b"PAR1\x00\x00", "this is Parquet"),
         ("list.xlsx", b"PK", "not a format"),
         ("list.csv", b"a,b\n", "header"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from noli.cli.problem import ProblemError
-from noli.replica.scrub.asked import CSV, NDJSON
+from noli.replica.scrub.asked import CSV, NDJSON, PARQUET
 
 #: Formats by the end of a file's name.
 FORMATS: Final = {
@@ -19,15 +19,16 @@ FORMATS: Final = {
     ".txt": CSV,
     ".ndjson": NDJSON,
     ".jsonl": NDJSON,
+    ".parquet": PARQUET,
 }
-_REMEDY: Final = "export the list as CSV or NDJSON, or say --format csv or --format ndjson"
+_REMEDY: Final = "export the list as CSV, NDJSON or Parquet, or say which of them by --format"
 
 
 def format_of(path: Path, said: str | None) -> str:
     """The format of a list. Raises `ProblemError` for one that is not read."""
     if said is not None:
-        if said not in {CSV, NDJSON}:
-            raise ProblemError(f"--format {said} is not known", "use csv or ndjson")
+        if said not in FORMATS.values():
+            raise ProblemError(f"--format {said} is not known", "use csv, ndjson or parquet")
         return said
     end = path.suffix.lower()
     if end not in FORMATS:

@@ -15,6 +15,7 @@ ADDED: Final = ("allowed", "reasons", "conditions", "until")
 #: Tables and documents that can be scrubbed; the values are what files and requests call them.
 CSV: Final = "csv"
 NDJSON: Final = "ndjson"
+PARQUET: Final = "parquet"
 
 
 class Unusable(Exception):
@@ -55,10 +56,18 @@ class Asked(NamedTuple):
 
 
 class Flaw(NamedTuple):
-    """A row that could not be read: its first line in the file, from 1, and why. No contact."""
+    """A row that could not be read: its first line in the file, from 1, and why. No contact.
+
+    Where a file has no lines (Parquet), `unit` is `row`.
+    """
 
     line: int
     cause: str
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        """For the report."""
+        return f"{self.unit} {self.line}: {self.cause}"
 
 
 @dataclass(slots=True)

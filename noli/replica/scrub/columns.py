@@ -46,7 +46,13 @@ def lay_out(header: str, asked: Asked) -> tuple[Layout, list[str]]:
     """A sheet's layout and the columns to keep, from its first row. Raises `Unusable`."""
     delimiter = max(DELIMITERS, key=lambda each: len(_cells(header, each)))
     cells = _cells(header, delimiter)
-    names = [plain(cell) for cell in cells]
+    contact, kind = places(cells, asked)
+    return Layout(delimiter, len(cells), contact, kind), cells
+
+
+def places(columns: Sequence[str], asked: Asked) -> tuple[int, int | None]:
+    """Where the contact and its kind stand, from 0. Raises `Unusable`."""
+    names = [plain(column) for column in columns]
     clash = [name for name in ADDED if name in names]
     if clash:
         raise Unusable(
@@ -54,8 +60,7 @@ def lay_out(header: str, asked: Asked) -> tuple[Layout, list[str]]:
             "scrub the original again, or remove them: an old verdict must not stand beside a new",
         )
     contact = _place(names, asked)
-    kind = names.index(KIND) if KIND in names and names[contact] in ANY_KIND else None
-    return Layout(delimiter, len(cells), contact, kind), cells
+    return contact, names.index(KIND) if KIND in names and names[contact] in ANY_KIND else None
 
 
 def _cells(header: str, delimiter: str) -> list[str]:

@@ -70,7 +70,7 @@ class Reading:
                 return b""
             self._known, data, self._start = True, self._start, b""
             if data.startswith(_PARQUET):
-                raise Unusable("this is Parquet", "export the list as CSV or NDJSON")
+                raise Unusable("this is Parquet", "use `noli scrub` with --format parquet")
             if data.startswith(_WIDE):
                 self._wide = codecs.getincrementaldecoder("utf-16")()
                 self._start = codecs.BOM_UTF8

@@ -43,7 +43,11 @@ class Said(NamedTuple):
 class Verdicts:
     """Asks the gate one question about many contacts, and renders the answers."""
 
-    def __init__(self, gate: Gate, asked: Asked, render: Callable[[Said], str]) -> None:
+    def __init__(
+        self, gate: Gate, asked: Asked, render: Callable[[Said], str], unit: str = "line"
+    ) -> None:
+        """`unit` is what rows are counted in."""
+        self._unit = unit
         self._gate = gate
         self._asked = asked
         self._render = render
@@ -67,7 +71,7 @@ class Verdicts:
         return [
             self._rendered[next(told)]
             if isinstance(each, Contact)
-            else self._flawed(Flaw(line, each), tally, flaws)
+            else self._flawed(Flaw(line, each, self._unit), tally, flaws)
             for each, line in zip(read, lines, strict=True)
         ]
 
@@ -88,9 +92,8 @@ class Verdicts:
     def _flawed(self, flaw: Flaw, tally: Tally, flaws: list[Flaw]) -> str:
         flaws.append(flaw)
         tally.unparsable += 1
-        mend = f"line {flaw.line}: {flaw.cause}"
         return self._render(
-            Said(allowed=False, reasons=_QUARANTINED, conditions=(mend,), until=None)
+            Said(allowed=False, reasons=_QUARANTINED, conditions=(str(flaw),), until=None)
         )
 
 

@@ -16,15 +16,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from noli.domain.token import Pepper
 from noli.replica.gate import Gate
 from noli.replica.scrub.asked import Asked, Flaw, Result, Scrubbed, Tally
 from noli.replica.scrub.cut import Piece
-from noli.replica.scrub.lines import Lines
-from noli.replica.scrub.reading import Opening, Plan, Reading
-from noli.replica.scrub.sheet import Sheet
+from noli.replica.scrub.reading import Opening, Reading
 
 #: Bytes of a piece: 10,000 to 20,000 rows, some 0.1 s of work.
 PIECE: Final = 512 << 10
@@ -52,12 +50,26 @@ class Copy:
         return Gate.open(self.path, pepper=self.pepper, lease_seconds=self.lease_s)
 
 
+class Scrubber(Protocol):
+    """Scrubs pieces of one list."""
+
+    def scrub(self, piece: Piece) -> Scrubbed:
+        """The piece with its verdicts."""
+
+
+class Plan(Protocol):
+    """What a process must know of a list."""
+
+    def scrubber(self, gate: Gate) -> Scrubber:
+        """What scrubs pieces of it."""
+
+
 @dataclass(slots=True)
 class _Worker:
     """What one process keeps from piece to piece."""
 
     gate: Gate
-    scrubber: Sheet | Lines
+    scrubber: Scrubber
 
 
 _worker: list[_Worker] = []
@@ -96,12 +108,17 @@ class Job:
         if isinstance(opening, Opening):
             write(opening.lead)
             rest = (part for part in parts if isinstance(part, Piece))
-            for done in self._scrubbed(opening.plan, rest):
+            for done in self.scrubbed(opening.plan, rest):
                 write(done.out)
-                self.tally.add([done.tally])
-                for flaw in done.flaws:
-                    self.flawed(flaw)
         return Result(self.tally, came.hexdigest(), went.hexdigest())
+
+    def scrubbed(self, plan: Plan, pieces: Iterator[Piece]) -> Iterator[Scrubbed]:
+        """Pieces done, in order; they are counted and their flaws told."""
+        for done in self._scrubbed(plan, pieces):
+            self.tally.add([done.tally])
+            for flaw in done.flaws:
+                self.flawed(flaw)
+            yield done
 
     def _scrubbed(self, plan: Plan, pieces: Iterator[Piece]) -> Iterator[Scrubbed]:
         first, second = next(pieces, None), next(pieces, None)
