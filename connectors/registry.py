@@ -23,6 +23,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "postfix": "connectors.sinks.postfix:Postfix",
     "postgres": "connectors.sinks.postgres:Postgres",
     "redis": "connectors.sinks.redis:Redis",
+    "ses": "connectors.sinks.ses:Ses",
     "tryton": "connectors.sinks.tryton:Tryton",
     "vicidial": "connectors.sinks.vicidial:Vicidial",
     "webhook": "connectors.sinks.webhook:Webhook",

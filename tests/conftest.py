@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.support.servers",
     "tests.support.stack",
     "tests.support.mailman",
+    "tests.support.ses",
     "tests.support.tryton",
     # After what they import: pytest rewrites the assertions of a plugin before anybody imports it.
     "tests.support.kamailio",

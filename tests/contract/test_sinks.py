@@ -38,6 +38,7 @@ from tests.contract.peers.kamailio import kamailio_peer
 from tests.contract.peers.kannel import kannel_peer
 from tests.contract.peers.mailman import mailman_peer
 from tests.contract.peers.postfix import postfix_peer
+from tests.contract.peers.ses import ses_peer
 from tests.contract.peers.tryton import tryton_peer
 from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
 from tests.support.servers import PASSWORD, connect
@@ -329,6 +330,7 @@ PEERS: Final[dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[
     "postfix": postfix_peer,
     "file": file_peer,
     "mailman": mailman_peer,
+    "ses": ses_peer,
     "tryton": tryton_peer,
     "webhook": webhook_peer,
     "postgres": postgres_peer,
