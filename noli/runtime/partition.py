@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 _SEED: Final = 0x9747B28C
@@ -20,11 +21,11 @@ def partition_of(key: bytes, partitions: int) -> int:
 def murmur2(data: bytes) -> int:
     """Austin Appleby's MurmurHash2, 32 bits, with the seed that Kafka fixed."""
     h = _SEED ^ len(data)
-    whole = len(data) - len(data) % _WORD
-    for at in range(0, whole, _WORD):
-        k = int.from_bytes(data[at : at + _WORD], "little") * _M & _BITS_32
-        k = (k ^ k >> _R) * _M & _BITS_32
-        h = h * _M & _BITS_32 ^ k
+    words = len(data) // _WORD
+    whole = words * _WORD
+    for word in struct.unpack_from(f"<{words}I", data):
+        k = word * _M & _BITS_32
+        h = h * _M & _BITS_32 ^ ((k ^ k >> _R) * _M & _BITS_32)
     if whole < len(data):
         h = (h ^ int.from_bytes(data[whole:], "little")) * _M & _BITS_32
     h = (h ^ h >> 13) * _M & _BITS_32

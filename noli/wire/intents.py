@@ -22,6 +22,7 @@ _FACT_ID_BYTES: Final = 16
 def fact_to_intent(fact: Fact) -> Datum:
     """The record of a fact."""
     contact, detail = fact.contact, fact.detail
+    named = contact and {"kind": contact.kind, "value": contact.value}
     return {
         "fact_id": fact.fact_id,
         "source": fact.source,
@@ -29,7 +30,8 @@ def fact_to_intent(fact: Fact) -> Datum:
         "time": fact.time,
         "accepted": fact.accepted,
         "controller": fact.controller,
-        "contact": {"kind": contact.kind, "value": contact.value} if contact else None,
+        # Named, or the encoder tries every branch of the union: a fifth of its time.
+        "contact": ("noli.Contact", named) if named else None,
         "party": fact.party,
         "brands": fact.brands,
         "source_id": fact.source_id,

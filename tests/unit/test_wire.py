@@ -95,7 +95,9 @@ def unknown(said: facts.Fact, **event: Json) -> facts.Fact:
     """The fact as read where the writer used symbols this build does not know."""
     record = wire.fact_to_intent(said)
     name, body = record["event"]
-    return wire.intent_to_fact({**record, "event": (name, {**body, **event})})
+    contact = record["contact"][1]  # as decoded: the one branch of its union needs no name
+    read = {**record, "contact": contact, "event": (name, {**body, **event})}
+    return wire.intent_to_fact(read)
 
 
 @pytest.mark.rule("OBJECT")
