@@ -5,12 +5,12 @@ Such a target serves one channel for one purpose, of one brand or of all. A doub
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
-from connectors.protocol import Applied, Change, Verdict
+from connectors.protocol import Applied, Change, Contact, Verdict
 from noli.domain.channel import Channel, Kind, Purpose
 from noli.domain.facts import EVERY_BRAND
 from noli.domain.reason import OPERATOR_GUARANTEED
@@ -55,6 +55,21 @@ def rounded(change: Change, scope: Scope) -> Rounded:
     coarser = until == DENIED and any(untils)
     kind = change.contact.kind if change.contact else Kind.PHONE
     return Rounded(until, _NOTES.get(kind, "rounded_to_number") if coarser else None)
+
+
+def together(
+    changes: Iterable[Change], scope: Scope, name: Callable[[Contact | None], str | None]
+) -> dict[str, Rounded]:
+    """What the target is told, by the name it knows a contact by; who has none is left out.
+
+    While tokens change, a contact may have two changes: the one that ends sooner counts.
+    """
+    told: dict[str, Rounded] = {}
+    for change in changes:
+        if (known := name(change.contact)) is not None:
+            new = rounded(change, scope)
+            told[known] = min(new, told.get(known, new), key=lambda each: each.until)
+    return told
 
 
 def _covered(of_pair: Iterable[Verdict], brand: str) -> list[Verdict]:

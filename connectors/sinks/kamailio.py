@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from connectors import coarse, protocol
 from connectors.abreast import few_at_once
-from connectors.coarse import DENIED, Scope, rounded
+from connectors.coarse import DENIED, Rounded, Scope, together
 from connectors.egress import Asked, Egress, http_url
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from noli.domain.channel import Kind, Purpose
@@ -109,7 +109,11 @@ class Kamailio:
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Result]:
         """One command per number; then each is read back."""
-        return await few_at_once(_CONNECTIONS, [partial(self._set, change) for change in changes])
+        said = together(changes, self._scope, _number)
+        asks = [partial(self._set, number, told) for number, told in said.items()]
+        results = dict(zip(said, await few_at_once(_CONNECTIONS, asks), strict=True))
+        bad = Reject("not_a_number")
+        return [results.get(_number(change.contact) or "", bad) for change in changes]
 
     async def read_back(self, subjects: Sequence[protocol.Subject]) -> Mapping[str, Held]:
         """Whether a call to the number would pass now."""
@@ -126,11 +130,7 @@ class Kamailio:
         """Close the kept connections."""
         await self._way.aclose()
 
-    async def _set(self, change: Change) -> Result:
-        number = _number(change.contact)
-        if number is None:
-            return Reject("not_a_number")
-        said = rounded(change, self._scope)
+    async def _set(self, number: str, said: Rounded) -> Result:
         until_s = min(said.until // _S, _LAST_S)
         if said.until == DENIED:
             answer = await self._said("htable.delete", self._config.table, number)

@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from connectors import coarse, protocol
-from connectors.coarse import Rounded, Scope, rounded
+from connectors.coarse import Rounded, Scope, together
 from connectors.egress import Asked, Egress, http_url
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from connectors.served import Served
@@ -116,7 +116,7 @@ class Kannel:
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Result]:
         """Write the list, have Kannel fetch it, and see that it did."""
-        said = {n: rounded(c, self._scope) for c in changes if (n := _number(c.contact))}
+        said = together(changes, self._scope, _number)
         allowed = {number for number, told in said.items() if told.until > now_ms()}
         await asyncio.to_thread(self._keep, said.keys(), allowed)
         await self._reload()

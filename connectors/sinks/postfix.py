@@ -7,6 +7,7 @@ once. Without the table, or with one it cannot read, Postfix defers all mail tha
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Annotated, Final
 from pydantic import Field, field_validator
 
 from connectors import coarse, protocol
-from connectors.coarse import Rounded, Scope, rounded
+from connectors.coarse import Rounded, Scope, together
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from noli.domain.channel import Channel, Kind, Purpose
 from noli.domain.facts import EVERY_BRAND
@@ -38,7 +39,7 @@ _REMEDIES: Final = {
     "permission_denied": "let this process write the table's folder, and read Postfix's main.cf",
     "timeout": "see who holds a lock on the table",
 }
-_PRIVATE_UMASK: Final = 0o077  # Postfix opens its tables as root
+_PRIVATE: Final = 0o600  # Postfix opens its tables as root
 _NO_KEY_FOUND: Final = 1
 
 
@@ -95,15 +96,14 @@ class Postfix:
         """Make an empty table: nobody may be mailed."""
         mended = [problem.what for problem in await self.check() if problem.fixable]
         if mended:
-            await self._run("postmap", "-i", "-r", self._map)
+            await self._make()
         return [f"was mended: {what}" for what in mended]
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Result]:
         """Take out who is denied, put in who is allowed, read all of them back."""
-        said = {a: rounded(c, self._scope) for c in changes if (a := _address(c.contact))}
+        said = together(changes, self._scope, _address)
         allowed = {address for address, told in said.items() if told.until > now_ms()}
-        if not self._config.table.with_name(f"{self._config.table.name}.lmdb").exists():
-            await self._run("postmap", "-i", "-r", self._map)
+        await self._make()
         await self._run("postmap", "-d", "-", self._map, said=_lines(said.keys() - allowed))
         permits = _lines(f"{address} {_PERMITTED}" for address in allowed)
         await self._run("postmap", "-i", "-r", self._map, said=permits)
@@ -114,9 +114,7 @@ class Postfix:
         """Whether mail to the address would be permitted now."""
         named = {s.token: address for s in subjects if (address := _address(s.contact))}
         allowed = await self._allowed(list(named.values())) if named else set()
-        return {
-            token: Held(None, {self._scope: address in allowed}) for token, address in named.items()
-        }
+        return {t: Held(None, {self._scope: each in allowed}) for t, each in named.items()}
 
     async def aclose(self) -> None:
         """Nothing is kept open."""
@@ -128,12 +126,25 @@ class Postfix:
         if not asking and not in_main:
             remedy = f"check_recipient_access {self._map}, reject: see connect-your-application"
             yield Problem("config.table: no restriction asks it", remedy)
-        everywhere = main.get("recipient_delimiter", "")
-        beside = (f"{name.rpartition('/')[0]}/recipient_delimiter" for name in asking)
-        delimiters = [services.get(name, everywhere) for name in beside]
+        delimiter = "recipient_delimiter"
+        everywhere = main.get(delimiter, "")
+        delimiters = [
+            services.get(f"{n.rpartition('/')[0]}/{delimiter}", everywhere) for n in asking
+        ]
         if any(delimiters) or (in_main and everywhere):
             what = "config.table: an allowed a@b.it opens a+x@b.it too (recipient_delimiter)"
             yield Problem(what, "set -o recipient_delimiter= for the service that asks the table")
+
+    async def _make(self) -> None:
+        """The table, where there is none. Raises `Retry`."""
+        file = self._config.table.with_name(f"{self._config.table.name}.lmdb")
+        try:
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
+        except FileExistsError:
+            return
+        except OSError:
+            raise Retry("map_missing") from None
+        await self._run("postmap", "-i", "-r", self._map)
 
     async def _allowed(self, addresses: Sequence[str]) -> set[str]:
         """Those of them that the table permits. Raises `Retry`."""
@@ -148,7 +159,7 @@ class Postfix:
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
-                *argv, stdin=pipe, stdout=pipe, stderr=pipe, umask=_PRIVATE_UMASK
+                *argv, stdin=pipe, stdout=pipe, stderr=pipe
             )
         except OSError:
             raise Retry("no_postfix_here") from None

@@ -6,7 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +15,8 @@ import pytest
 
 from connectors.sinks.kamailio import Kamailio
 from noli.cli.stack import ports
-from noli.cli.stack.program import Running, until
-from tests.support.servers import PASSWORD, START_S, installed, running, scratch
+from noli.cli.stack.program import Program, Running, launch, until
+from tests.support.servers import PASSWORD, START_S, STOP_S, installed, running, scratch
 
 SCENARIO: Final = Path(__file__).with_name("sipp_caller.xml")
 EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "kamailio" / "noli.cfg"
@@ -39,6 +39,8 @@ loadmodule "sl.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 include_file "{example}"
+modparam("htable", "htable", "kept=>size=4;dbtable=kept;")
+modparam("htable", "htable", "short=>size=4;autoexpire=60;")
 request_route {{
     if (is_method("INVITE")) route(NOLI);
     $du = "sip:{host}:{callee}";
@@ -47,14 +49,28 @@ request_route {{
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Proxy:
     """Where it takes calls and commands, and where a callee waits for what it lets through."""
 
+    root: Path
     sip: int
     http: int
     callee: int
-    server: Running
+    server: Running = field(init=False)
+
+    def start(self) -> None:
+        """With an empty table."""
+        program = installed("kamailio", "kamailio kamailio-json-modules")
+        argv = [program, "-DD", "-f", str(self.root / "kamailio.cfg"), "-Y", str(self.root)]
+        argv += ["-m", _SHARED, "-M", _PRIVATE]
+        log = self.root / "kamailio.log"
+        self.server = launch(Program("kamailio", argv, log), with_parent=True)
+        until(lambda: listens(self.http), self.server, START_S)
+
+    def stop(self) -> None:
+        """All of its processes."""
+        self.server.stop(STOP_S)
 
     def config(self, **over: object) -> Kamailio.Config:
         """What a sink of it needs."""
@@ -91,18 +107,18 @@ class Proxy:
 @contextmanager
 def kamailio() -> Iterator[Proxy]:
     """A proxy whose table is empty, and a callee that takes every call."""
-    program = installed("kamailio", "kamailio kamailio-json-modules")
     callee = installed("sipp", "sip-tester")
     with scratch("kamailio") as root:
-        at = ports.choose(["sip", "http", "callee"])
-        config = root / "kamailio.cfg"
-        text = _CONFIG.format(host=ports.HOST, secret=PASSWORD, example=EXAMPLE, **at)
-        config.write_text(text, "utf-8")
-        argv = [program, "-DD", "-f", str(config), "-m", _SHARED, "-M", _PRIVATE, "-Y", str(root)]
-        uas = [callee, "-sn", "uas", "-i", ports.HOST, "-p", str(at["callee"]), "-nostdin"]
-        with running("kamailio", argv, root) as server, running("callee", uas, root):
-            until(lambda: listens(at["http"]), server, START_S)
-            yield Proxy(at["sip"], at["http"], at["callee"], server)
+        found = Proxy(root, **ports.choose(["sip", "http", "callee"]))
+        text = _CONFIG.format(host=ports.HOST, secret=PASSWORD, example=EXAMPLE, **vars(found))
+        (root / "kamailio.cfg").write_text(text, "utf-8")
+        uas = [callee, "-sn", "uas", "-i", ports.HOST, "-p", str(found.callee), "-nostdin"]
+        with running("callee", uas, root):
+            found.start()
+            try:
+                yield found
+            finally:
+                found.stop()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +19,14 @@ from connectors.sinks.kannel import Kannel
 from noli.cli.stack import ports
 from noli.cli.stack.program import Program, Running, launch, until
 from tests.support.blackbox import until as seen
-from tests.support.servers import START_S, STOP_S, installed, scratch
+from tests.support.servers import START_S, installed, scratch
 
 PASSWORD: Final = "a-secret-of-bearerbox"
 KEY: Final = "a-secret-of-the-list"
 #: The number that people write STOP to.
 OWN: Final = "4399"
 WAIT_S: Final = 20.0
+_STOP_S: Final = 0.5
 _FAKESMSC: Final = "/usr/lib/kannel/test/fakesmsc"
 _CONFIG: Final = """group = core
 admin-port = {admin}
@@ -103,30 +105,30 @@ class Gateway:
         """One of its boxes."""
         self.boxes[name] = launch(Program(name, argv, self.root / f"{name}.log"), with_parent=True)
 
-    def start_bearerbox(self) -> None:
-        """Fetches the list, and ends where it gets none."""
+    def launch_bearerbox(self) -> None:
+        """It fetches the list, and ends where it gets none."""
         program = installed("bearerbox", "kannel kannel-extras")
         self.start("bearerbox", program, "-v", "1", str(self.root / "kannel.conf"))
-        port = self.at["admin"]
-        until(
-            lambda: listens(f"http://{ports.HOST}:{port}/status"), self.boxes["bearerbox"], START_S
-        )
+
+    def start_bearerbox(self) -> None:
+        """With its list; other boxes' port is the last it opens."""
+        self.launch_bearerbox()
+        until(lambda: listens(self.at["box"]), self.boxes["bearerbox"], START_S)
 
     def start_others(self) -> None:
         """What needs bearerbox; the message centre writes us STOP once."""
         self.start(
             "smsbox", installed("smsbox", "kannel"), "-v", "1", str(self.root / "kannel.conf")
         )
-        port = self.at["send"]
-        until(lambda: listens(f"http://{ports.HOST}:{port}/"), self.boxes["smsbox"], START_S)
+        until(lambda: listens(self.at["send"]), self.boxes["smsbox"], START_S)
         centre = ["-H", ports.HOST, "-r", str(self.at["smsc"]), "-m", "-1", "-i", "600"]
         self.start("fakesmsc", _FAKESMSC, *centre, f"+393339999999 {OWN} text STOP")
         seen(lambda: "<status>online" in self.command("status.xml"), "fakesmsc", WAIT_S)
 
     def stop(self) -> None:
-        """All that runs."""
-        for box in reversed(self.boxes.values()):
-            box.stop(STOP_S)
+        """All that runs, the last started first; a bearerbox that is suspended would take long."""
+        while self.boxes:
+            self.boxes.popitem()[1].stop(_STOP_S)
 
 
 @contextmanager
@@ -188,10 +190,10 @@ def answering(port: int, answer: Callable[[str], bytes]) -> Iterator[None]:
         thread.join()
 
 
-def listens(url: str) -> bool:
-    """Whether somebody answers, whatever it is."""
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
     try:
-        httpx2.get(url, timeout=1)
-    except httpx2.HTTPError:
+        socket.create_connection((ports.HOST, port), 1).close()
+    except OSError:
         return False
     return True
