@@ -24,6 +24,7 @@ __all__ = [
     "Reject",
     "Result",
     "Retry",
+    "Serving",
     "Sink",
     "SinkConfig",
     "Subject",
@@ -195,6 +196,14 @@ class Sink(Protocol):
 
     async def aclose(self) -> None:
         """Give connections back. Called once, also after a failure."""
+
+
+@runtime_checkable
+class Serving(Protocol):
+    """A sink that its target comes to: it listens before it has anything to tell."""
+
+    async def serve(self) -> None:
+        """Listen; once, before the first `apply`, which tries again. Raises `Retry`."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 from connectors import manifest, registry
@@ -14,6 +14,7 @@ from connectors.inlet import Inlet
 from connectors.ledger import fenced
 from connectors.lens import Lens
 from connectors.orders import Orders
+from connectors.protocol import Retry, Serving, Sink
 from connectors.receipts import Receipts
 from connectors.runner import Parts, Runner
 from connectors.snapshot import View
@@ -48,8 +49,10 @@ async def serve(stop: Stop) -> None:
     asked = _heard(stop)
     ledger = config.data / "ledgers" / f"{app.app}.sqlite"
     async with AsyncExitStack() as closing:
-        sink = fenced(registry.open_sink(app, path), ledger)
+        target = registry.open_sink(app, path)
+        sink = fenced(target, ledger)
         closing.push_async_callback(sink.aclose)
+        await _served(target)
         acked = Acked(config)
         closing.push_async_callback(acked.close)
         inlet = Inlet(config, f"noli.app.{app.app}", DECISIONS)
@@ -69,6 +72,13 @@ async def serve(stop: Stop) -> None:
         health = Health(config.http_host, config.http_port, runner.ready)
         closing.callback(health.close)
         await _both(runner.run(asked), Orders(office, app, following).run(), asked)
+
+
+async def _served(target: Sink) -> None:
+    """Listen for a target that comes to us; what is wrong with it, its first change will say."""
+    if isinstance(target, Serving):
+        with suppress(Retry):
+            await target.serve()
 
 
 async def _both(
