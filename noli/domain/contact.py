@@ -18,6 +18,26 @@ TEXT_MAX: Final = 320
 _SEPARATORS: Final = str.maketrans("", "", " .-/()\u00a0")
 # National mobile of ten digits (not 39…, which could be a country code) or landline with its zero.
 _ITALIAN: Final = re.compile(r"(?:\+39|0039)?(3[0-8]\d{8}|0[1-9]\d{6,9})", re.ASCII)
+_NUMBER: Final = "give a number in E.164, or a national Italian one"
+_LANDLINE: Final = "give the number whole: an Italian landline keeps its leading zero"
+#: Of +39 and nine digits (the oldest), or ten.
+_MOBILE_LENGTHS: Final = frozenset({12, 13})
+#: A number behind a switchboard's; whoever objects to the one objects to the whole.
+_EXTENSION: Final = re.compile(
+    r"(?<=\d)(?:\s*;\s*ext=|[\s,;]*(?:\bext\b|\bint\b|\binterno\b|x|#)[.:]?)\s*\d{1,7}\s*\Z",
+    re.IGNORECASE,
+)
+_DASHES: Final = r"\u2010-\u2015\u2212-"
+#: Texts whose digits, put together, are the number of somebody else.
+_DOUBTS: Final = (
+    (re.compile(r"\d.*[^\W\d_]", re.DOTALL), "letters stand among the digits: give digits only"),
+    (re.compile(r"\A\W*\d+\.0+\s*\Z"), "this is a decimal; give the number as text"),
+    (
+        re.compile(rf"(?:\d{{4}}\s*|\A[^/{_DASHES}]*)[/{_DASHES}]\s*\d\s*\Z|/\s*\d\d\s*\Z"),
+        "two lines in one; give one whole number",
+    ),
+    (re.compile(r"\(0\)[\s./-]*3(?:[\s./-]*\d){9}\s*\Z"), "leave out the (0): a mobile has none"),
+)
 _ATOM: Final = r"[a-z0-9_+-]+"
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9]|-(?!-)){0,30}(?<!-)"
 _EMAIL: Final = re.compile(
@@ -60,23 +80,47 @@ def normalise(kind: str, value: object) -> Contact:
 
 def _phone(value: str) -> str:
     quick = _ITALIAN.fullmatch(value.translate(_SEPARATORS)) if len(value) <= TEXT_MAX else None
-    return f"+39{quick[1]}" if quick else phone_by_library(value)
+    if quick is None:
+        return phone_by_library(value)
+    # Only a text with one of these can be what it does not look like.
+    if "-" in value or "/" in value or "." in value or "(" in value:
+        _refuse_doubt(value)
+    return _planned(f"+39{quick[1]}")
 
 
 def phone_by_library(value: str) -> str:
     """E.164 by `phonenumbers`, the slow path: what the fast one must equal."""
     import phonenumbers  # noqa: PLC0415 - 10 MB that a worker which never normalises does not pay
 
-    remedy = "give a number in E.164, or a national Italian one"
     if len(value) > TEXT_MAX:
-        raise Unreadable("contact.value", remedy)
+        raise Unreadable("contact.value", _NUMBER)
+    # Wide digits and signs become plain ones, so that no doubt hides behind them.
+    text = _EXTENSION.sub("", unicodedata.normalize("NFKC", value))
+    _refuse_doubt(text)
     try:
-        number = phonenumbers.parse(value, DEFAULT_REGION)
+        number = phonenumbers.parse(text, DEFAULT_REGION)
     except phonenumbers.NumberParseException as error:
-        raise Unreadable("contact.value", remedy) from error
+        raise Unreadable("contact.value", _NUMBER) from error
     if not phonenumbers.is_possible_number(number):
-        raise Unreadable("contact.value", remedy)
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        raise Unreadable("contact.value", _NUMBER)
+    e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    if e164.startswith("+39") and e164[3] not in "03" and not phonenumbers.is_valid_number(number):
+        raise Unreadable("contact.value", _LANDLINE)
+    return _planned(e164)
+
+
+def _refuse_doubt(value: str) -> None:
+    """Raise `Unreadable` for a text of which digits alone would make another number."""
+    for doubt, remedy in _DOUBTS:
+        if doubt.search(value):
+            raise Unreadable("contact.value", remedy)
+
+
+def _planned(e164: str) -> str:
+    """The number itself, unless it is an Italian mobile one of a length that none has."""
+    if e164.startswith("+393") and len(e164) not in _MOBILE_LENGTHS:
+        raise Unreadable("contact.value", _NUMBER)
+    return e164
 
 
 def _email(value: str) -> str:
@@ -99,6 +143,9 @@ def email_by_library(value: str) -> str:
         # Not chained: the library's message quotes the address.
         raise Unreadable("contact.value", "give an e-mail address, name@domain") from None
     local = unicodedata.normalize("NFC", found.local_part.lower())
+    if unicodedata.normalize("NFKC", local) != local:
+        # Wide letters, ligatures: looks like another address, and most likely is meant to be it.
+        raise Unreadable("contact.value", "write the address in plain letters")
     return f"{local}@{(found.ascii_domain or found.domain).lower()}"
 
 

@@ -17,6 +17,11 @@ from noli.domain.token import SIZE, Pepper, token
 PEPPER = Pepper(1, b"s" * 32)
 
 
+def wide(text: str) -> str:
+    """As East Asian keyboards write it."""
+    return "".join(chr(0xFEE0 + ord(sign)) if sign != " " else "\u3000" for sign in text)
+
+
 @pytest.mark.parametrize(
     "written,value",
     [
@@ -30,6 +35,24 @@ PEPPER = Pepper(1, b"s" * 32)
         ("0044 7911 123456", "+447911123456"),
         ("393 1234567", "+393931234567"),
         ("800 123 456", "+39800123456"),
+        ("+39 (0)6 12345678", "+390612345678"),
+        ("+39 (0)30 1234567", "+390301234567"),
+        ("00393331234567", "+393331234567"),
+        ("tel:+39-333-123-4567;ext=5", "+393331234567"),
+        ("Tel. 333 1234567", "+393331234567"),
+        ("333 1234567 int. 5", "+393331234567"),
+        ("06 1234567 interno 12", "+39061234567"),
+        ("3331234567x5", "+393331234567"),
+        (wide("+39 333/1234567"), "+393331234567"),
+        ("'3331234567", "+393331234567"),
+        ('="3331234567"', "+393331234567"),
+        ("\u200b333\u00a01234567", "+393331234567"),
+        ("393331234567", "+393331234567"),
+        ("333123456", "+39333123456"),
+        ("06/12345678", "+390612345678"),
+        ("333-123-45-67", "+393331234567"),
+        ("333.123.456.0", "+393331234560"),
+        ("333-123-456-7", "+393331234567"),
     ],
 )
 def test_numbers_become_e164(written: str, value: str) -> None:
@@ -67,6 +90,31 @@ def test_postal_addresses_ignore_case_and_spacing() -> None:
         ("phone", 3331234567, "contact.value"),
         ("phone", "3" * 5000, "contact.value"),
         ("phone", "+39 333 12345678901", "contact.value"),
+        ("phone", "3331234567.0", "contact.value"),
+        ("phone", "331234567.0", "contact.value"),
+        ("phone", "3.931234567E+11", "contact.value"),
+        ("phone", "3331234567E0", "contact.value"),
+        ("phone", "+39 333 O123456", "contact.value"),
+        ("phone", "1-800-FLOWERS", "contact.value"),
+        ("phone", "333ABCDEFG", "contact.value"),
+        ("phone", "06 1234567/8", "contact.value"),
+        ("phone", "06 1234567-8 ", "contact.value"),
+        ("phone", "06 12 34 567/8", "contact.value"),
+        ("phone", "06-1234567-8", "contact.value"),
+        ("phone", "02 1234567/68", "contact.value"),
+        ("phone", wide("02 1234567/8"), "contact.value"),
+        ("phone", "02 1234567\u20138", "contact.value"),
+        ("phone", "333 1234567 / 333 7654321", "contact.value"),
+        ("phone", "347 1234567 o 348 7654321", "contact.value"),
+        ("phone", "+39 (0)333 1234567", "contact.value"),
+        ("phone", "(0)3331234567", "contact.value"),
+        ("phone", "+39 6 12345678", "contact.value"),
+        ("phone", "2 12345678", "contact.value"),
+        ("phone", "+39 81 1234567", "contact.value"),
+        ("phone", "333 12345", "contact.value"),
+        ("phone", "33312345678", "contact.value"),
+        ("email", wide("MARIO") + "@example.it", "contact.value"),
+        ("email", "anna@example.it; bob@example.it", "contact.value"),
         ("email", "anna", "contact.value"),
         ("email", "anna@", "contact.value"),
         ("email", "a@localhost", "contact.value"),
@@ -93,12 +141,20 @@ def written_numbers(draw: st.DrawFn) -> str:
     return prefix + "".join(digit + gap for digit, gap in zip(digits, gaps, strict=True))
 
 
+def told(read: Callable[[], str]) -> str | None:
+    """What is read; None where it cannot be."""
+    try:
+        return read()
+    except Unreadable:
+        return None
+
+
 @given(written_numbers())
 def test_the_fast_path_for_numbers_equals_the_library(written: str) -> None:
-    """Whatever it takes, `phonenumbers` makes the same of it."""
+    """Whatever it takes, `phonenumbers` makes the same of it, but for what is a doubt to both."""
     quick = contact._ITALIAN.fullmatch(written.translate(contact._SEPARATORS))
     if quick:
-        assert f"+39{quick[1]}" == contact.phone_by_library(written)
+        assert told(lambda: contact.phone_by_library(written)) in {f"+39{quick[1]}", None}
 
 
 @st.composite
@@ -134,13 +190,6 @@ def test_numbers_of_every_country_are_what_the_library_says(number: tuple[str, s
 @given(written_numbers())
 def test_what_the_library_refuses_is_refused(written: str) -> None:
     """The fast path takes nothing that `phonenumbers` would not, and gives what it gives."""
-
-    def told(read: Callable[[], str]) -> str | None:
-        try:
-            return read()
-        except Unreadable:
-            return None
-
     assert told(lambda: normalise("phone", written).value) == told(
         lambda: contact.phone_by_library(written)
     )
