@@ -1,4 +1,4 @@
-"""A file of events as `noli send` and `noli load` take it: NDJSON, or a sheet."""
+"""A file of events as `noli send` and `noli load` take it: NDJSON, a sheet, or Parquet."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from noli.cli.sending import ndjson
 from noli.cli.sending.line import Defaults, Line
 from noli.cli.sending.rejects import Rejects
 from noli.cli.sending.sheet import Sheet
+from noli.cli.sending.table import Table
 
 _SHEETS: Final = {".csv", ".tsv"}
+_PARQUET: Final = ".parquet"
 
 Lines = Callable[[], Iterator[Line]]
 
@@ -26,8 +28,14 @@ class Input(NamedTuple):
 
 def opened(file: Path, defaults: Defaults, rejects: Path | None) -> Input:
     """The file, and where its refused lines go: beside it where `rejects` names no place."""
+    end = file.suffix.lower()
+    if end == _PARQUET:
+        # What was refused is mended by hand: in a sheet.
+        table = Table(file)
+        kept = Rejects(rejects or file.with_name(f"{file.stem}.rejects.csv"), table.header)
+        return Input(lambda: table.lines(defaults), kept, table.ignored)
     place = rejects or file.with_name(f"{file.stem}.rejects{file.suffix}")
-    if file.suffix.lower() not in _SHEETS:
+    if end not in _SHEETS:
         return Input(lambda: ndjson.lines(file, defaults), Rejects(place))
     sheet = Sheet(file)
     kept = Rejects(place, sheet.header, sheet.delimiter)

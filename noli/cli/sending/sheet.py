@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from noli.cli.problem import ProblemError
-from noli.cli.sending.line import Defaults, Event, Line
+from noli.cli.sending.line import Defaults, Event, Flaw, Line
 from noli.cli.sending.moments import rfc3339
 from noli.domain import details
 
@@ -86,6 +87,49 @@ _EVIDENCE: Final[Mapping[str, tuple[str, Reader]]] = {
 KNOWN: Final = frozenset({*_ENVELOPE, *_DATA, *_EVIDENCE, *_CONTACTS, "kind", "value", "brand"})
 
 
+_TOO_MANY: Final = Flaw(
+    "", "more cells than the header has; put a cell that holds the separator in quotes"
+)
+
+
+class Columns:
+    """A table's header, and what a row under it says. Raises `ProblemError` for an unusable one."""
+
+    def __init__(self, name: str, header: Sequence[str]) -> None:
+        self._meanings = [_column(title) for title in header]
+        meant = [each for each in self._meanings if each in KNOWN]
+        if not meant:
+            raise ProblemError(
+                f"{name}: the first line names no known column",
+                "name them there, e.g. phone;type;time;channels (see `noli send --help`)",
+            )
+        # Several numbers of one person are several contacts; of all else there is one.
+        twice = sorted({each for each in meant if meant.count(each) > 1} - {*_CONTACTS})
+        if twice:
+            raise ProblemError(
+                f"{name}: several columns mean `{twice[0]}`", "rename those that do not"
+            )
+        self.ignored = [
+            title
+            for title, meaning in zip(header, self._meanings, strict=True)
+            if meaning not in KNOWN
+        ]
+
+    def line(self, number: int, row: Sequence[str], defaults: Defaults) -> Line:
+        """A row and its events."""
+        if any(cell.strip() for cell in row[len(self._meanings) :]):
+            return Line(number, row, [], _TOO_MANY)
+        cells: dict[str, str] = {}
+        contacts: list[tuple[str, str]] = []
+        for meaning, cell in zip(self._meanings, row, strict=False):
+            if meaning in KNOWN and (text := cell.strip()):
+                if meaning in _CONTACTS:
+                    contacts.append((meaning, text))
+                else:
+                    cells[meaning] = text
+        return Line(number, row, _events(cells, contacts, defaults, number))
+
+
 class Sheet:
     """A CSV file with a header. Raises `ProblemError` where it has none that can be used."""
 
@@ -96,45 +140,50 @@ class Sheet:
             first = file.readline()
         self.delimiter = max(_DELIMITERS, key=first.count)
         self.header: list[str] = next(csv.reader([first], delimiter=self.delimiter), [])
-        self._columns = [_column(name) for name in self.header]
-        if not KNOWN & set(self._columns):
-            raise ProblemError(
-                f"{path.name}: the first line names no known column",
-                "name them there, e.g. phone;type;time;channels (see `noli send --help`)",
-            )
+        self._columns = Columns(path.name, self.header)
 
     @property
     def ignored(self) -> list[str]:
         """Columns that mean nothing to us, as the file calls them."""
-        return [
-            name
-            for name, column in zip(self.header, self._columns, strict=True)
-            if column not in KNOWN
-        ]
+        return self._columns.ignored
 
     def lines(self, defaults: Defaults) -> Iterator[Line]:
         """Every row, empty ones left out."""
         with self._open() as file:
-            rows = csv.reader(file, delimiter=self.delimiter)
+            # Strict: a quote never closed would swallow the rows behind it, and their objections.
+            rows = csv.reader(file, delimiter=self.delimiter, strict=True)
             next(rows)
-            for row in rows:
-                cells = {
-                    column: text
-                    for column, cell in zip(self._columns, row, strict=False)
-                    if column in KNOWN and (text := cell.strip())
-                }
+            while True:
+                first = rows.line_num + 1
+                try:
+                    row = next(rows, None)
+                except csv.Error:
+                    yield Line(rows.line_num, [], [], _unclosed(first, rows.line_num))
+                    continue
+                if row is None:
+                    return
                 if any(cell.strip() for cell in row):
-                    yield Line(rows.line_num, row, _events(cells, defaults, rows.line_num))
+                    yield self._columns.line(rows.line_num, row, defaults)
 
     def _open(self) -> Any:  # noqa: ANN401 - a text file
         return self._path.open(encoding=self._encoding, newline="")
 
 
-def _events(cells: Mapping[str, str], defaults: Defaults, number: int) -> Sequence[Event]:
+def _unclosed(first: int, last: int) -> Flaw:
+    return Flaw(
+        "",
+        f"the quotes of lines {first} to {last} do not fit, none of them is read; close each, or "
+        "double it inside a quoted cell",
+    )
+
+
+def _events(
+    cells: Mapping[str, str], points: Sequence[tuple[str, str]], defaults: Defaults, number: int
+) -> Sequence[Event]:
     """One event per contact point in the row; one without where it has none."""
     said = cells.get("type", defaults.type or "")
     type_ = said if said.startswith("noli.") else f"noli.{said}.v1"
-    contacts = [(kind, cells[kind]) for kind in _CONTACTS if kind in cells]
+    contacts = sorted(points, key=lambda point: _CONTACTS.index(point[0]))
     if "value" in cells:
         contacts.append((cells.get("kind", ""), cells["value"]))
     data = _data(cells, defaults, denying=type_ in details.DENYING_TYPES)
@@ -152,14 +201,16 @@ def _events(cells: Mapping[str, str], defaults: Defaults, number: int) -> Sequen
         for kind, value in contacts:
             data["contact"] = {"kind": kind, "value": value}
         return [event]
-    return [
-        {
-            **event,
-            "id": f"{event['id']}.{kind}",
-            "data": {**data, "contact": {"kind": kind, "value": value}},
-        }
-        for kind, value in contacts
-    ]
+    seen: Counter[str] = Counter()
+    events = []
+    for kind, value in contacts:
+        seen[kind] += 1
+        part = kind if seen[kind] == 1 else f"{kind}{seen[kind]}"
+        contact = {"kind": kind, "value": value}
+        events.append(
+            {**event, "id": f"{event['id']}.{part}", "data": {**data, "contact": contact}}
+        )
+    return events
 
 
 def _data(cells: Mapping[str, str], defaults: Defaults, *, denying: bool) -> dict[str, Any]:
