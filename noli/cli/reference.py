@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from noli.cli.pages import commands, contracts, law, metrics, settings, topics
+from noli.cli.pages import commands, contracts, law, metrics, settings, sinks, topics
 from noli.cli.problem import ProblemError
 
 app = typer.Typer(add_completion=False)
@@ -20,6 +20,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/metrics.md": metrics.page,
     "reference/schemas.md": contracts.page,
     "reference/settings.md": settings.page,
+    "reference/sinks.md": sinks.page,
     "reference/topics.md": topics.page,
 }
 

@@ -13,15 +13,16 @@ from types import ModuleType
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from connectors import manifest, registry
 from connectors.protocol import Change, Contact, Held, Sink
-from connectors.testing import PATIENCE_S, SinkContract
+from connectors.testing import CALLS, PATIENCE_S, TEXTS, Pair, SinkContract, phone
+from noli.cli.pages import sinks
 from noli.domain.channel import Kind
 
 ROOT: Final = Path(__file__).parents[2]
 HOWTO: Final = ROOT / "docs" / "howto"
-SECRET: Final = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,8 @@ class File:
     """The SQLite file, seen by the dialer."""
 
     secrets: Sequence[str] = ()
+    pairs: Sequence[Pair] = (CALLS, TEXTS)
+    contact = staticmethod(phone)
 
     def __init__(self, kind: Any, path: Path) -> None:  # noqa: ANN401 - as above
         self._kind = kind
@@ -52,6 +55,12 @@ class File:
         config = {"path": path, "timeout_s": patience_s}
         found: Sink = self._kind(self._kind.Config.model_validate(config), "dialer")
         return found
+
+    async def allow(self, token: str) -> None:
+        """An UPDATE of the dialer."""
+        change = "UPDATE suppression SET allowed = 1 WHERE token = ? AND channel = ?"
+        with closing(sqlite3.connect(self._path)) as connection, connection:
+            connection.execute(change, [token, CALLS[0]])
 
     async def held(self, token: str) -> Held | None:
         """The rows, asked by SQL."""
@@ -85,6 +94,12 @@ async def test_the_sink_of_the_howto_keeps_the_contract(
     await SinkContract(File(sqlite, tmp_path / "dialer.db")).check(expectation)
 
 
+def stand_in(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set every secret that a manifest in the text names."""
+    for name in re.findall(r"\{env: (\w+)\}", text):
+        monkeypatch.setenv(name, sinks.STAND_INS.get(name, "any-text-will-do"))
+
+
 def manifests() -> list[Path]:
     """The examples that a reader copies."""
     return sorted((ROOT / "examples" / "apps").glob("*.example"))
@@ -95,26 +110,27 @@ def test_the_examples_are_manifests(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Copied as their README says, each is a valid manifest with a known sink."""
-    monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
-    monkeypatch.setenv("DIALER_DSN", "postgresql://user@host/database")
+    stand_in(example.read_text("utf-8"), monkeypatch)
     path = Path(shutil.copy(example, tmp_path / example.stem))
     found = manifest.load(path)
     assert registry.open_sink(found, path).traits.batch > 0
     assert found.app == path.stem
 
 
+def test_every_sink_has_an_example() -> None:
+    """Whoever connects one of ours has a manifest to start from."""
+    assert set(sinks.examples(ROOT / "examples" / "apps")) == set(registry.BUILT_IN)
+
+
 def test_the_manifests_of_the_howto_are_manifests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the page shows can be copied."""
-    monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
-    monkeypatch.setenv("DIALER_DSN", "postgresql://user@host/database")
-    monkeypatch.setenv("DIALER_MYSQL_URL", "mysql://user@host/database")
-    monkeypatch.setenv("VICIDIAL_URL", "mysql://user@host/asterisk")
-    monkeypatch.setenv("DIALER_REDIS_URL", "redis://user@host:6379/0")
     text = (HOWTO / "connect-your-application.md").read_text("utf-8")
+    stand_in(text, monkeypatch)
     shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert len(shown) == 5
+    named = [yaml.safe_load(content)["sink"] for content in shown]
+    assert len(named) == len(set(named)) >= 9
     for number, content in enumerate(shown):
         path = tmp_path / f"{number}.yaml"
         path.write_text(content, "utf-8")
