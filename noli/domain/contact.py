@@ -36,8 +36,13 @@ _DOUBTS: Final = (
         re.compile(rf"(?:\d{{4}}\s*|\A[^/{_DASHES}]*)[/{_DASHES}]\s*\d\s*\Z|/\s*\d\d\s*\Z"),
         "two lines in one; give one whole number",
     ),
-    (re.compile(r"\(0\)[\s./-]*3(?:[\s./-]*\d){9}\s*\Z"), "leave out the (0): a mobile has none"),
 )
+#: What a spreadsheet makes of a mobile number, no digit of it lost: 3331234567.0, 3.331234567E+09.
+_MOBILE: Final = re.compile(r"(?:39)?3\d{9}", re.ASCII)
+_DECIMAL: Final = re.compile(r"\s*(\d+)[.,]0+\s*", re.ASCII)
+_EXPONENT: Final = re.compile(r"\s*(\d)[.,](\d+)E\+?(\d\d?)\s*", re.ASCII | re.IGNORECASE)
+#: A zero for callers from home before what may be a mobile number, which has none.
+_TRUNK: Final = re.compile(r"\(0\)(?=[\s./-]*3(?:[\s./-]*\d){9}\s*\Z)")
 _ATOM: Final = r"[a-z0-9_+-]+"
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9]|-(?!-)){0,30}(?<!-)"
 _EMAIL: Final = re.compile(
@@ -83,7 +88,9 @@ def _phone(value: str) -> str:
     if quick is None:
         return phone_by_library(value)
     # Only a text with one of these can be what it does not look like.
-    if "-" in value or "/" in value or "." in value or "(" in value:
+    if "(0)" in value:
+        return phone_by_library(value)
+    if "-" in value or "/" in value or "." in value:
         _refuse_doubt(value)
     return _planned(f"+39{quick[1]}")
 
@@ -95,7 +102,7 @@ def phone_by_library(value: str) -> str:
     if len(value) > TEXT_MAX:
         raise Unreadable("contact.value", _NUMBER)
     # Wide digits and signs become plain ones, so that no doubt hides behind them.
-    text = _EXTENSION.sub("", unicodedata.normalize("NFKC", value))
+    text = _unspread(_EXTENSION.sub("", unicodedata.normalize("NFKC", value)))
     _refuse_doubt(text)
     try:
         number = phonenumbers.parse(text, DEFAULT_REGION)
@@ -106,7 +113,20 @@ def phone_by_library(value: str) -> str:
     e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     if e164.startswith("+39") and e164[3] not in "03" and not phonenumbers.is_valid_number(number):
         raise Unreadable("contact.value", _LANDLINE)
+    if _TRUNK.search(text):
+        if phonenumbers.is_valid_number(number):
+            raise Unreadable("contact.value", "leave out the (0): a mobile has none")
+        return phone_by_library(_TRUNK.sub("", text))
     return _planned(e164)
+
+
+def _unspread(text: str) -> str:
+    """A mobile number that a spreadsheet took for a quantity, where every digit of it is there."""
+    decimal, exponent = _DECIMAL.fullmatch(text), _EXPONENT.fullmatch(text)
+    digits = decimal[1] if decimal else ""
+    if exponent and len(exponent[2]) == int(exponent[3]):
+        digits = exponent[1] + exponent[2]
+    return digits if _MOBILE.fullmatch(digits) else text
 
 
 def _refuse_doubt(value: str) -> None:

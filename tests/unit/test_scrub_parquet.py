@@ -71,7 +71,7 @@ def test_columns_keep_their_types_and_get_four(place: Path) -> None:
         (pa.array([3331234567.0, 393331234567.0, float("nan"), 333.5, 1e300]),
          [True, True, False, False, False]),
         (pa.array(["+39 333 1234567", "", None]).dictionary_encode(), [True, False, False]),
-        (pa.array(["3.331234567E+09", "'3331234567"], pa.large_string()), [False, True]),
+        (pa.array(["3.33123E+09", "'3331234567"], pa.large_string()), [False, True]),
         (pa.array([None, None]), [False, False]),
     ],
     ids=["integers", "doubles", "dictionary", "exponents", "nothing"],

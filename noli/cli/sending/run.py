@@ -8,9 +8,10 @@ from typing import Final
 
 import orjson
 
-from noli.cli.sending.line import Flaw, Line
+from noli.cli.sending.line import Event, Flaw, Line
 from noli.cli.sending.post import Fate, Poster
 from noli.cli.sending.rejects import Rejects
+from noli.domain.contact import Unreadable, normalise
 
 #: Bytes of the events of one post, under the intake's limit of 1 MB.
 BODY_MAX: Final = 900_000
@@ -54,22 +55,35 @@ class Sender:
         for line in batch:
             whys = [] if line.flaw is None else [str(line.flaw)]
             tally.refused += len(whys)
-            whys += [why for _ in line.events if (why := _counted(next(fates), tally))]
+            whys += [why for each in line.events if (why := _counted(next(fates), each, tally))]
             if whys:
                 self.rejects.add(line, "; ".join(whys))
                 self.report(line, "; ".join(whys))
 
 
-def _counted(fate: Fate, tally: Tally) -> str:
+def _counted(fate: Fate, event: Event, tally: Tally) -> str:
     """Count a fate; why it had no effect, empty where it had."""
     if isinstance(fate, Flaw):
         tally.refused += 1
         return str(fate)
     if fate.get("quarantined"):
         tally.held += 1
-        return "data.contact.value: unreadable; kept for a human, correct it and send it again"
+        kept = "kept for a human, correct it and send it again"
+        return f"data.contact.value: {_unread(event)}; {kept}"
     tally.accepted += 1
     return ""
+
+
+def _unread(event: Event) -> str:
+    """What is the matter with the contact, as the intake saw it."""
+    contact = event["data"].get("contact")
+    try:
+        normalise(contact["kind"], contact["value"])
+    except Unreadable as error:
+        return error.remedy
+    except (TypeError, KeyError):
+        return "give a kind and a value"
+    return "unreadable"
 
 
 def batches(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
