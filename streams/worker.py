@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from noli.runtime import logging, registry, settings
 from noli.runtime.health import Health
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     MakeStep = Callable[[settings.Settings, Codec], Step]
 
 
-#: Objects made before the collector looks at them, and its older generations. A record leaves no
-#: cycles behind, so that Python's 700 is early; a step alone gains 2 % or less by it.
-_COLLECTOR: Final = (50_000, 20, 50)
-
-
 def work(topology: Topology, step: MakeStep) -> None:
     """Run one worker of a processor until it is asked to stop; the process ends with it."""
 
@@ -36,8 +31,7 @@ def work(topology: Topology, step: MakeStep) -> None:
         processor = Processor(config, topology, codec, step(config, codec))
         if dismissed():
             return
-        gc.freeze()
-        gc.set_threshold(*_COLLECTOR)
+        gc.freeze()  # what was imported is never garbage
         health = Health(config.http_host, config.http_port, processor.ready)
         try:
             processor.run(stop)
