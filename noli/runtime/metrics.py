@@ -32,7 +32,7 @@ RECORDS_PROCESSED = Counter(
 #: Acceptance to delivered decision. Above 0.25 s for objections: look at the lag, then the broker.
 DECISION_SECONDS = Histogram(
     "noli_decision_seconds",
-    "From the intake's acceptance to the delivered decision.",
+    "From the intake's acceptance to the delivered decision; a chunk of a load once, its oldest.",
     ["lane"],
     buckets=PROPAGATION_BUCKETS,
     registry=REGISTRY,

@@ -40,7 +40,7 @@ _COMMIT_EVERY_S: Final = 0.2
 _READY_LAG: Final = 10_000
 #: Seconds a turn of a following lane may go on before the lead lane is looked at again. So long an
 #: objection waits, for the record begun (a chunk of a load: 2 to 12 ms), and for the delivery.
-_TURN_S: Final = 0.02
+_TURN_S: Final = 0.03
 #: Seconds between looks at what is due; moments are kept to the second.
 _CHORES_EVERY_S: Final = 0.25
 
