@@ -101,14 +101,10 @@ class Tryton:
         return await in_turn(changes, partial(self._set, rows))
 
     async def read_back(self, subjects: Sequence[protocol.Subject]) -> Mapping[str, Held]:
-        """By brand, whether the address is active on one of its lists; who is on none is absent."""
+        """By brand, whether the address is active on one of its lists; on none, it is denied."""
         named = [(s.token, address) for s in subjects if (address := _address(s.contact))]
         rows = await self._rows(address for _, address in named)
-        return {
-            token: Held(None, self._allowed(rows[address]))
-            for token, address in named
-            if address in rows
-        }
+        return {token: Held(None, self._allowed(rows.get(address, ()))) for token, address in named}
 
     async def aclose(self) -> None:
         """Close the kept connection."""
@@ -152,11 +148,11 @@ class Tryton:
         return Scope(Channel.EMAIL, self._config.purpose, brand)
 
     def _allowed(self, rows: Sequence[Row]) -> dict[tuple[str, str, str], bool]:
-        allowed: dict[tuple[str, str, str], bool] = {}
-        for row in rows:
-            scope = self._scope(self._config.lists[row.list])
-            allowed[scope] = allowed.get(scope, False) or row.active
-        return allowed
+        lists = self._config.lists
+        none: dict[tuple[str, str, str], bool] = dict.fromkeys(
+            map(self._scope, lists.values()), False
+        )
+        return none | {self._scope(lists[row.list]): True for row in rows if row.active}
 
     async def _user(self) -> int:
         """Our own id there. Raises `Retry`."""
