@@ -55,6 +55,8 @@ virtual_gid_maps = static:{nobody}
 _MASTER: Final = """{host}:{marketing} inet n - n - - smtpd
   -o smtpd_recipient_restrictions=check_recipient_access,lmdb:{root}/noli,reject
   -o recipient_delimiter=
+{host}:{asking} inet n - n - - smtpd
+  -o smtpd_recipient_restrictions=check_policy_service,inet:{host}:{policy}
 {host}:{other} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -75,6 +77,9 @@ class MailServer:
 
     root: Path
     marketing: int
+    #: Asks a policy service at that port, once somebody listens there.
+    asking: int
+    policy: int
     other: int
 
     @property
@@ -87,9 +92,9 @@ class MailServer:
         config = {"table": self.table, "config_dir": self.root / "etc", "timeout_s": 5, **over}
         return Postfix.Config.model_validate(config)
 
-    def rcpt(self, address: str, *, marketing: bool = True) -> int:
+    def rcpt(self, address: str, *, marketing: bool = True, port: int | None = None) -> int:
         """Status of RCPT TO, without sending anything."""
-        port = self.marketing if marketing else self.other
+        port = port or (self.marketing if marketing else self.other)
         with smtplib.SMTP(ports.HOST, port, timeout=MAIL_S) as client:
             client.ehlo()
             client.mail("news@shop.example")
@@ -137,7 +142,7 @@ def mail_server() -> Iterator[MailServer]:
         pytest.skip("Postfix starts as root only: run this test as root")
     with scratch("postfix") as root:
         root.chmod(0o755)  # Postfix's processes run as several users
-        at = ports.choose(["marketing", "other"])
+        at = ports.choose(["marketing", "asking", "policy", "other"])
         for name in ("etc", "queue", "data", "mail"):
             (root / name).mkdir()
         os.chown(root / "data", pwd.getpwnam("postfix").pw_uid, -1)
