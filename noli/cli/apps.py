@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -12,29 +11,37 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 
-from connectors import manifest, registry
-from connectors.manifest import Manifest, ManifestError
+from connectors import registry
 from connectors.protocol import Fixable, Problem, Retry, Sink
+from noli.cli.applications import connecting, orders, scaffold
 from noli.cli.problem import ProblemError
 
 _CORRECT: Final = "correct the manifest; docs/howto/connect-your-application.md shows one"
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Connect applications: check their manifests."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Applications: connect them, see how far they are, mend them.",
 )
-ManifestArgument = Annotated[Path, typer.Argument(metavar="MANIFEST", help="The YAML file.")]
+app.command()(scaffold.new)
+app.command("plan")(connecting.plan_command)
+for command in (
+    connecting.add, orders.status, orders.pause, orders.resume, orders.backfill, orders.verify,
+    orders.repair, connecting.remove,
+):  # fmt: skip
+    app.command()(command)
 
 
 @app.command("check")
 def check_command(
-    path: ManifestArgument,
+    path: connecting.ManifestArgument,
     fix: Annotated[bool, typer.Option("--fix", help="Make what is missing: tables, …")] = False,
 ) -> None:
     """Prove that the application can be reached and used, writing nothing (but with --fix).
 
     Exit code 1 while something is wrong; each finding comes with its remedy.
     """
-    found, sink = _opened(path)
+    found, sink = connecting.opened(path)
     done, problems = asyncio.run(_checked(sink, fix=fix))
     for line in done:
         typer.echo(f"{found.app}: {line}")
@@ -46,9 +53,9 @@ def check_command(
 
 
 @app.command("describe")
-def describe_command(path: ManifestArgument) -> None:
+def describe_command(path: connecting.ManifestArgument) -> None:
     """Say what the application is told, and every field its sink takes. Secrets stay hidden."""
-    found, sink = _opened(path)
+    found, sink = connecting.opened(path)
     traits = sink.traits
     read_back = {"exact": "every verdict", "size": "how many", "none": "nothing"}
     facts = {
@@ -96,14 +103,6 @@ async def _checked(sink: Sink, *, fix: bool) -> tuple[Sequence[str], Sequence[Pr
         return done, problems
     finally:
         await sink.aclose()
-
-
-def _opened(path: Path) -> tuple[Manifest, Sink]:
-    try:
-        found = manifest.load(path)
-        return found, registry.open_sink(found, path)
-    except ManifestError as error:
-        raise ProblemError(str(error), _CORRECT) from error
 
 
 def _fields(sink: str, given: dict[str, Any]) -> Table:

@@ -42,7 +42,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "down": Row("noli.cli.stack.down", "Stop what `noli up` started, by pid.", _STACK),
     "status": Row("noli.cli.status", "One screen: processes, readiness, lag, topics.", _STACK),
     "doctor": Row("noli.cli.doctor", "Say what is missing here and how to get it.", _STACK),
-    "app": Row("noli.cli.apps", "Check the manifest of an application; --fix its place.", _OPERATE),
+    "app": Row("noli.cli.apps", "Applications: connect, pause, read back, repair.", _OPERATE),
     "mint": Row("noli.cli.mint", "Mint pepper and API key for docker compose.", _OPERATE),
     "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
     "send": Row("noli.cli.send", "Post the events of a file, NDJSON or CSV.", _OPERATE),

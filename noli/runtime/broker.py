@@ -205,6 +205,15 @@ def committed(client: AdminClient, group: str, topic: str) -> dict[int, int]:
     }
 
 
+def marks(client: AdminClient, group: str, topic: str) -> dict[int, tuple[int, str]]:
+    """Offset and the text committed with it, for each partition that was ever committed."""
+    return {
+        place.partition: (place.offset, place.metadata or "")
+        for place in _group_places(client, group)
+        if place.topic == topic and place.offset >= 0
+    }
+
+
 def _group_places(client: AdminClient, group: str) -> list[TopicPartition]:
     """Every committed place of a group. Raises `BrokerUnavailable`."""
     request = [ConsumerGroupTopicPartitions(group)]

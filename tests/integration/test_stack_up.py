@@ -120,6 +120,26 @@ def test_a_killed_worker_is_back_at_once_on_its_port(well: Plan) -> None:
     assert soon(ready)
 
 
+def test_an_application_comes_and_goes_while_the_stack_runs(well: Plan) -> None:
+    """A manifest put into the folder gets a connector; a broken one is nobody's; gone is gone."""
+    assert well.apps is not None
+    manifest = well.apps / "late.yaml"
+    text = "app: late\nsink: webhook\ncontrollers: [acme]\nconfig: {url: 'https://late.example/', "
+    (well.apps / "broken.yaml").write_text("app: [")
+    manifest.write_text(text + "secret: whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0}\n")
+    log = well.log("supervisor")
+    assert soon(lambda: "broken.yaml" in log.read_text()), log.read_text()
+    assert pid_of(well, "connectors-late") is None
+    (well.apps / "broken.yaml").unlink()
+    assert soon(lambda: pid_of(well, "connectors-late") is not None)
+    first = pid_of(well, "connectors-late")
+    manifest.write_text(manifest.read_text() + "# edited\n")
+    assert soon(lambda: pid_of(well, "connectors-late") not in {None, first})
+    assert pid_of(well, "intake") is not None
+    manifest.unlink()
+    assert soon(lambda: pid_of(well, "connectors-late") is None)
+
+
 def test_a_second_stack_in_the_same_directory_is_refused(well: Plan) -> None:
     """`noli up` on a directory that runs says so and names `noli down`."""
     refused = CliRunner().invoke(up.app, ["--data", str(well.data)]).exception

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
@@ -15,6 +18,7 @@ from connectors.lens import Lens
 from connectors.protocol import Sink
 from connectors.receipts import Receipts
 from connectors.runner import Parts, Runner
+from noli.cli.stack.program import Program, Running, launch
 from noli.runtime.kafka import Acked, consumer_config
 from tests.support.decisions import CODEC, CONTROLLER, Desk
 from tests.support.log import Reader
@@ -106,3 +110,23 @@ class Lab:
         (found,) = consumer.committed([place], timeout=10)
         consumer.close()
         return found.offset, Mark.read(found.metadata)
+
+
+@contextmanager
+def process_of(stack: Stack, folder: Path, name: str, manifest: Path) -> Iterator[Running]:
+    """`python -m connectors` of an application, killed at the end where it still runs."""
+    env = {
+        "NOLI_KAFKA": stack.kafka,
+        "NOLI_REGISTRY": stack.registry,
+        # Schema ids are on disk there already, so a start does not ask the registry again.
+        "NOLI_DATA": str(folder / "desk"),
+        "NOLI_INSTANCE": f"connectors-{name}",
+        "NOLI_APP_MANIFEST": str(manifest),
+    }
+    argv = [sys.executable, "-m", "connectors"]
+    running = launch(Program("connectors", argv, folder / "log", env))
+    try:
+        yield running
+    finally:
+        running.signal(signal.SIGKILL)
+        running.gone.wait()

@@ -32,7 +32,7 @@ def apps(*records: Record) -> dict[str, App]:
 
 
 @pytest.mark.parametrize(
-    ("verbs", "state"),
+    "verbs, state",
     [
         ([Verb.ADDED], State.RUNNING),
         ([Verb.ADDED, Verb.PAUSED], State.PAUSED),

@@ -180,14 +180,14 @@ def test_applications_are_read_by_file_name(tmp_path: Path) -> None:
     for name in ("b", "a"):
         (tmp_path / f"{name}.yaml").write_text(MANIFEST.format(name=name))
     (tmp_path / "README.md").write_text("no manifest")
-    assert [app.name for app in apps.read(tmp_path, required=True)] == ["a", "b"]
+    assert [app.name for app in apps.read(tmp_path)] == ["a", "b"]
 
 
-def test_no_applications_are_fine_unless_a_folder_was_named(tmp_path: Path) -> None:
-    """The default folder may be missing; one that the user names may not."""
-    assert apps.read(tmp_path / "none", required=False) == []
+def test_a_folder_of_applications_may_be_empty_but_not_missing(tmp_path: Path) -> None:
+    """A name that was misspelt is not a stack without applications."""
+    assert apps.read(tmp_path) == []
     with pytest.raises(ProblemError, match="no such folder"):
-        apps.read(tmp_path / "none", required=True)
+        apps.read(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_broken_manifest_names_file_and_field(tmp_path: Path, text: str, field
     path = tmp_path / "crm.yaml"
     path.write_text(text)
     with pytest.raises(ProblemError) as told:
-        apps.read(tmp_path, required=True)
+        apps.read(tmp_path)
     assert str(path) in told.value.fact
     assert field in told.value.fact
     assert "whsec_" not in f"{told.value} {told.value.remedy} {told.value.detail}"
@@ -216,7 +216,7 @@ def test_two_applications_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(MANIFEST.format(name="crm"))
     with pytest.raises(ProblemError, match=r"b\.yaml: app: 'crm' .*a\.yaml"):
-        apps.read(tmp_path, required=True)
+        apps.read(tmp_path)
 
 
 def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def change(*verdicts: Verdict) -> Change:
 
 
 @pytest.mark.parametrize(
-    ("held", "cause"),
+    "held, cause",
     [
         (Held(5, {CALLS: False, TEXTS: True}), None),
         (Held(None, {CALLS: False}), None),

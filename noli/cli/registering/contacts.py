@@ -8,8 +8,8 @@ from noli.cli import bulk
 from noli.cli.bulk import Desk
 from noli.cli.problem import ProblemError
 from noli.evidence import states
-from noli.runtime import scan
 from noli.evidence.states import Known
+from noli.runtime import scan
 
 
 def known(desk: Desk) -> Iterator[Known]:

@@ -21,6 +21,7 @@ async def supervise(data: Path, writer: reports.Writer) -> None:
     def report(news: Unit | str) -> None:
         if isinstance(news, str):
             writer.say(news)
+            sys.stderr.write(f"{news}\n")  # into DATA/logs/supervisor.log, for later
             return
         writer.unit(news)
         if supervisor.ready:

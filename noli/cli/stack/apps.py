@@ -19,20 +19,26 @@ class App(NamedTuple):
     path: Path
 
 
-def read(folder: Path, *, required: bool) -> list[App]:
-    """The applications of `folder`, by file name; none where a folder not required is missing.
+def stamps(folder: Path) -> dict[Path, int]:
+    """The manifests of a folder, and when each was last written, ns."""
+    return {path: path.stat().st_mtime_ns for path in _paths(folder) if path.exists()}
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})
+
+
+def read(folder: Path) -> list[App]:
+    """The applications of `folder`, by file name.
 
     Raises `ProblemError` naming file and field of the first manifest that cannot be used.
     """
     if not folder.is_dir():
-        if not required:
-            return []
         raise ProblemError(
             f"--apps {folder}: no such folder", "name a folder of manifests (*.yaml)"
         )
-    paths = sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})
     apps: dict[str, Path] = {}
-    for path in paths:
+    for path in _paths(folder):
         name = _checked(path).app
         if name in apps:
             raise ProblemError(

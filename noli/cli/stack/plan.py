@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from noli.cli.stack import ports
+from noli.cli.stack.apps import App
 from noli.cli.stack.files import write_atomic
 from noli.cli.stack.jars import Jars
 from noli.cli.stack.java import Java
-from noli.cli.stack.workers import Worker
+from noli.cli.stack.workers import CONNECTORS, Worker, connector
 
 FILE: Final = "plan.json"
 #: Ports beside those of the workers, which bear the workers' names.
@@ -28,6 +29,8 @@ class Plan:
     ports: Mapping[str, int]
     java: Java
     jars: Jars
+    #: Where applications are looked for while the stack runs; None: there is no such folder.
+    apps: Path | None = None
 
     def url(self, worker: str) -> str:
         """Base URL of a worker's HTTP."""
@@ -36,6 +39,13 @@ class Plan:
     def log(self, name: str) -> Path:
         """Where a process's output goes."""
         return self.data / "logs" / f"{name}.log"
+
+    def with_connectors(self, found: Sequence[App]) -> Plan:
+        """The plan with these applications in place of those it has; each keeps its port."""
+        others = [one for one in self.workers if not one.name.startswith(CONNECTORS)]
+        rows = (*others, *(connector(app) for app in found))
+        fresh = ports.choose(one.name for one in rows if one.name not in self.ports)
+        return replace(self, workers=rows, ports={**self.ports, **fresh})
 
     def write(self) -> None:
         """Store it for the supervisor, and for the ports of the next start."""
@@ -51,6 +61,7 @@ def read(data: Path) -> Plan:
         raw["ports"],
         Java(Path(raw["java"]["path"]), raw["java"]["origin"], raw["java"]["version"]),
         Jars(Path(raw["jars"]["root"])),
+        Path(raw["apps"]) if raw.get("apps") else None,
     )
 
 

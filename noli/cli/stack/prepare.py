@@ -18,7 +18,7 @@ MOST_SUPPRESSORS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asked for. `apps` None: the examples, where there are any."""
+    """What the user asked for. `apps` None: the examples where there are any, else DATA/apps."""
 
     data: Path
     apps: Path | None = None
@@ -32,16 +32,24 @@ def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
             f"--workers {wish.suppressors}: not between 1 and {MOST_SUPPRESSORS}",
             f"there are {MOST_SUPPRESSORS} partitions, one worker owns at least one of them",
         )
-    found = apps.read(wish.apps or DEFAULT_APPS, required=wish.apps is not None)
     data = private_dir(wish.data)
+    folder = _folder(wish, data)
+    found = apps.read(folder)
     java, parts = find_java(), jars.fetch(say)
     credentials.pepper(data)
     credentials.api_key(data)
     rows = tuple(workers.table(found, wish.suppressors))
-    made = plan.Plan(data, rows, plan.choose_ports(data, rows), java, parts)
+    made = plan.Plan(data, rows, plan.choose_ports(data, rows), java, parts, folder)
     made.write()
     _keep_last_logs(data / "logs")
     return made
+
+
+def _folder(wish: Wish, data: Path) -> Path:
+    """Where manifests are: as wished, the examples, or a folder of the stack's own."""
+    if wish.apps is not None:
+        return wish.apps.absolute()
+    return DEFAULT_APPS.absolute() if DEFAULT_APPS.is_dir() else private_dir(data / "apps")
 
 
 def _keep_last_logs(folder: Path) -> None:

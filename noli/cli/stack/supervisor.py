@@ -14,16 +14,21 @@ import httpx2
 from noli.cli import contracts
 from noli.cli.problem import ProblemError
 from noli.cli.stack import credentials, kafka, probes, registry
+from noli.cli.stack.apps import App
+from noli.cli.stack.arrivals import Folder, words
 from noli.cli.stack.files import last_lines
 from noli.cli.stack.plan import Plan
 from noli.cli.stack.program import Program
 from noli.cli.stack.published import Published
 from noli.cli.stack.unit import Probe, State, Unit
-from noli.cli.stack.workers import Shared, command
+from noli.cli.stack.workers import CONNECTORS, Shared, Worker, command, connector
 from noli.runtime.settings import Settings
 
 #: Workers promise to stop within 2 s; beyond this they are killed.
 WORKER_STOP_SECONDS: Final = 5.0
+
+#: How often the folder of manifests is looked at, in seconds.
+_LOOK_SECONDS: Final = 1.0
 
 #: What happened, for whoever shows it: a unit that changed, or a line of text.
 Report = Callable[[Unit | str], None]
@@ -42,6 +47,7 @@ class Supervisor:
         self._news = asyncio.Event()
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._published = Published(plan)
+        self._shared: Shared | None = None
         self._client = httpx2.AsyncClient(timeout=probes.SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,7 +78,7 @@ class Supervisor:
         changes = f"{done.pending} applied" if done.pending else "in order"
         self._report(f"topics and schemas: {changes}")
         self._start_workers(node, store)
-        await asyncio.gather(*self._lives.values())  # for ever, or until one is broken
+        await self._watch_apps()  # for ever, or until one is broken
 
     async def _kafka(self) -> kafka.Kafka:
         plan = self.plan
@@ -105,13 +111,56 @@ class Supervisor:
             credentials.pepper(plan.data),
             plan.data / credentials.KEYS_FILE,
         )
+        self._shared = shared
         for worker in plan.workers:
-            unit = self._unit(worker.name)
-            env = shared.environment(worker, plan.ports[worker.name])
-            program = Program(worker.name, command(worker), unit.log, env, worker.spared)
-            self._begin(unit, program, probes.worker(self._client, plan.url(worker.name)))
+            self._start_worker(worker)
         self.serving = True
         self._published.serve(node.bootstrap, store.url)
+
+    def _start_worker(self, worker: Worker) -> None:
+        assert self._shared is not None  # noqa: S101 - what all workers share is known by then
+        unit = self._unit(worker.name)
+        env = self._shared.environment(worker, self.plan.ports[worker.name])
+        program = Program(worker.name, command(worker), unit.log, env, worker.spared)
+        self._begin(unit, program, probes.worker(self._client, self.plan.url(worker.name)))
+
+    async def _watch_apps(self) -> None:
+        """Start what comes, stop what goes, restart what changed, in the folder of manifests."""
+        folder = Folder(self.plan.apps) if self.plan.apps else None
+        while True:
+            broken, _ = await asyncio.wait(
+                self._lives.values(), timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            for life in broken:
+                life.result()
+            try:
+                news = await asyncio.to_thread(folder.look) if folder else None
+            except ProblemError as problem:
+                self._report(words(problem))
+                continue
+            if news:
+                await self._take_apps(*news)
+
+    async def _take_apps(self, found: list[App], written: set[str]) -> None:
+        self.plan = self.plan.with_connectors(found)
+        self.plan.write()
+        wanted = {worker.name: worker for worker in map(connector, found)}
+        running = {name for name in self.units if name.startswith(CONNECTORS)}
+        changed = {connector(app).name for app in found if app.name in written}
+        gone = running & (changed | (running - wanted.keys()))
+        await asyncio.gather(*(self._end(name) for name in gone))
+        for name in sorted(wanted.keys() - self.units.keys()):
+            self._start_worker(wanted[name])
+        self._publish()
+
+    async def _end(self, name: str) -> None:
+        """Stop one process for good."""
+        life, unit = self._lives.pop(name), self.units[name]
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+        await _stop([unit], WORKER_STOP_SECONDS)
+        del self.units[name]
+        self._report(unit)
 
     def _unit(self, name: str) -> Unit:
         self.units[name] = Unit(name, self.plan.log(name), changed=self._changed)

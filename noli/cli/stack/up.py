@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False)
 def up(
     apps: Annotated[
         Path | None,
-        typer.Option(help="Folder of application manifests [default: examples/apps if there]"),
+        typer.Option(help="Folder of manifests, watched  [default: examples/apps, else DATA/apps]"),
     ] = None,
     data: target.DataOption = target.DEFAULT_DATA,
     detach: Annotated[

@@ -7,9 +7,13 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from noli.cli.stack.apps import App
 from noli.cli.stack.files import IMPORT_ROOT
+
+#: Processes of applications are named so, and after their application.
+CONNECTORS: Final = "connectors-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,14 @@ def table(apps: Sequence[App], suppressors: int) -> list[Worker]:
         Worker("parties-0", "streams.parties", "parties-0", spared=True),
         Worker("replica", "noli.replica", "replica"),
         Worker("lookup", "noli.replica.lookup", "replica"),
-        *(
-            Worker(
-                f"connectors-{app.name}",
-                "connectors",
-                f"connectors-{app.name}",
-                {"NOLI_APP_MANIFEST": str(app.path)},
-            )
-            for app in apps
-        ),
+        *(connector(app) for app in apps),
     ]
+
+
+def connector(app: App) -> Worker:
+    """The process of one application."""
+    name = f"{CONNECTORS}{app.name}"
+    return Worker(name, "connectors", name, {"NOLI_APP_MANIFEST": str(app.path)})
 
 
 @dataclass(frozen=True, slots=True)
