@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.support import blackbox
-from tests.support.blackbox import Client, Contact, consent, objection, until
+from tests.support.blackbox import Client, Contact, Stack, consent, objection, until
 from tests.support.kamailio import Proxy
-from tests.support.kannel import Gateway
+from tests.support.kannel import KEY, OWN, Gateway
 from tests.support.postfix import MailServer
 from tests.support.world import SECONDS, manifest
 
@@ -22,12 +25,12 @@ TAKEN, DELIVERED = 200, 250
 
 
 @pytest.fixture(scope="module")
-def client(
+def company(
     tmp_path_factory: pytest.TempPathFactory,
     kamailio_proxy: Proxy,
     kannel_gateway: Gateway,
     postfix_server: MailServer,
-) -> Iterator[Client]:
+) -> Iterator[Stack]:
     """A stack with an application in front of each of the three."""
     tmp = tmp_path_factory.mktemp("gates")
     configs = {
@@ -37,7 +40,14 @@ def client(
     }
     for name, (config, channel) in configs.items():
         manifest(tmp / "apps", name, name, shown(config), channels=[channel])
-    with blackbox.up(tmp / "data", tmp / "apps") as stack, stack.client() as found:
+    with blackbox.up(tmp / "data", tmp / "apps") as found:
+        yield found
+
+
+@pytest.fixture
+def client(company: Stack) -> Iterator[Client]:
+    """A sender of events."""
+    with company.client() as found:
         yield found
 
 
@@ -117,3 +127,23 @@ def test_a_mail_is_refused_once_the_address_objected(
     assert postfix_server.deliver(who) == REFUSED
     assert postfix_server.deliver(who, marketing=False) == DELIVERED
     tell(capsys, "554 at RCPT TO", took)
+
+
+def test_a_connector_that_starts_anew_serves_its_list_at_once(
+    company: Stack, kannel_gateway: Gateway
+) -> None:
+    """Nothing has to change first: a Kannel that starts meanwhile finds its list."""
+    where = f"http://127.0.0.1:{kannel_gateway.at['list']}/{KEY}"
+
+    def served() -> bool:
+        try:
+            return httpx2.get(where).text.splitlines()[:1] == [OWN]
+        except httpx2.HTTPError:
+            return False
+
+    until(served, "the list, before", SECONDS)
+    pid = company.pid("connectors-kannel")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: company.pid("connectors-kannel") not in {pid, None}, "a new process", SECONDS)
+    until(served, "the list, after", SECONDS)
