@@ -42,7 +42,7 @@ class Reconcile(BaseModel):
     ] = 1.0
     recent_seconds: Annotated[
         float, Field(ge=0, description="Between looks at what was applied last; 0: never.")
-    ] = 60.0
+    ] = 15.0
 
 
 class Manifest(BaseModel):

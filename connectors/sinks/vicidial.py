@@ -81,7 +81,7 @@ class Vicidial:
         ]
 
     async def read_back(self, subjects: Sequence[protocol.Subject]) -> Mapping[str, Held]:
-        """By the ledger's number, what the lists hold; a number we forgot is denied."""
+        """By the ledger's number, what lists and hopper come to; a number we forgot is denied."""
         return await self._server.run(partial(self._held, tokens=[s.token for s in subjects]))
 
     async def aclose(self) -> None:
@@ -172,7 +172,7 @@ class Vicidial:
     def _held(self, cursor: mariadb.Cursor, tokens: Sequence[str]) -> dict[str, Held]:
         rows = self._ask(cursor, "held", list(tokens) or [""])
         numbers = [number or "" for _, number, *_ in rows] or [""]
-        listed = set(self._ask(cursor, "listed", numbers, numbers))
+        listed = set(self._ask(cursor, "obeyed", numbers, numbers))
         brands = {"*": {SYSTEM}}
         for campaign, brand in self._config.campaigns.items():
             brands.setdefault(brand, {SYSTEM}).add(campaign)

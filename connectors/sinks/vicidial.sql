@@ -86,6 +86,20 @@ SELECT phone_number, '-SYSINT-' FROM vicidial_dnc WHERE phone_number IN %s
 UNION ALL
 SELECT phone_number, campaign_id FROM vicidial_campaign_dnc WHERE phone_number IN %s
 
+-- name: obeyed
+-- A number that waits in the hopper is dialled, whatever list it stands on: a hopper run that looked
+-- just before our row and loaded just after. Read back so, it is found and unloaded.
+SELECT d.phone_number, '-SYSINT-' FROM vicidial_dnc d
+WHERE d.phone_number IN %s AND NOT EXISTS (
+  SELECT 1 FROM vicidial_hopper h JOIN vicidial_list l ON l.lead_id = h.lead_id
+  WHERE h.status <> 'INCALL' AND d.phone_number IN (l.phone_number, l.alt_phone, l.address3))
+UNION ALL
+SELECT d.phone_number, d.campaign_id FROM vicidial_campaign_dnc d
+WHERE d.phone_number IN %s AND NOT EXISTS (
+  SELECT 1 FROM vicidial_hopper h JOIN vicidial_list l ON l.lead_id = h.lead_id
+  WHERE h.status <> 'INCALL' AND h.campaign_id = d.campaign_id
+    AND d.phone_number IN (l.phone_number, l.alt_phone, l.address3))
+
 -- name: loaded
 SELECT COUNT(*) FROM vicidial_hopper h JOIN vicidial_list l ON l.lead_id = h.lead_id
 WHERE h.status <> 'INCALL'

@@ -78,6 +78,29 @@ async def test_a_denied_number_is_listed_logged_and_unloaded(vici: Vici) -> None
     assert left == [("INCALL",), ("READY",)]
 
 
+async def test_a_number_loaded_after_it_was_listed_is_found_and_unloaded(vici: Vici) -> None:
+    """A hopper run that had looked before: read back as allowed, and the same change mends it."""
+    token, red = new_token(), {"RED": "red"}
+    change = a_change(token, 1, a_verdict(allowed=True), a_verdict(RED))
+    await vici.apply(change, campaigns=red)
+    await vici.apply(
+        other := a_change(None, 1, a_verdict(), contact=Contact(Kind.PHONE, "+390612345678"))
+    )
+    sink = vici.sink(campaigns=red)
+    try:
+        for number in (NUMBER, "0612345678"):
+            vici.load("alt_phone", number)
+        subjects = [Subject(each.token, each.contact) for each in (change, other)]
+        held = await sink.read_back(subjects)
+        assert (held[token].allowed[RED], held[other.token].allowed[CALLS]) == (True, True)
+        await sink.apply([change, other])
+        held = await sink.read_back(subjects)
+        assert (held[token].allowed[RED], held[other.token].allowed[CALLS]) == (False, False)
+    finally:
+        await sink.aclose()
+    assert vici.ask("SELECT COUNT(*) FROM vicidial_hopper") == [(0,)]
+
+
 async def test_an_allowance_takes_off_only_our_row(vici: Vici) -> None:
     """A number that somebody else listed, before or after us, stays listed."""
     token = new_token()
