@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
@@ -37,12 +37,17 @@ class Step:
     hangs: bool = False
     #: Close the connection instead of answering.
     drops_answer: bool = False
+    #: Answer one byte after the other, and never end.
+    drips: bool = False
     body: bytes = b""
 
 
 OK: Final = Step()
 HANG: Final = Step(applies=False, hangs=True)
 APPLIED_BUT_ANSWER_LOST: Final = Step(drops_answer=True)
+#: Says that it is done, and has done nothing.
+LIES: Final = Step(applies=False)
+DRIPS: Final = Step(200, drips=True)
 
 
 def failing(status: int, **headers: str) -> Step:
@@ -90,6 +95,16 @@ class BadApp:
             self._always = step
             self._script.clear()
 
+    def backup(self) -> dict[str, Held]:
+        """What it holds now, to be restored from later."""
+        with self._changed:
+            return dict(self.held)
+
+    def rewind(self, backup: dict[str, Held]) -> None:
+        """Restore it from a backup: what it was told since is forgotten."""
+        with self._changed:
+            self.held = dict(backup)
+
     def wait_for(self, enough: Callable[[BadApp], bool], deadline_s: float = DEADLINE_S) -> None:
         """Block until `enough(self)`, looked at after each request. Raises TimeoutError."""
         with self._changed:
@@ -115,6 +130,12 @@ class BadApp:
         with self._changed:
             self.complaints.append(what)
             self._changed.notify_all()
+
+    def drip(self, write: Callable[[bytes], object]) -> None:
+        """One byte after the other, until the other side has enough or all is let go."""
+        with suppress(OSError):
+            while not self.released.wait(0.02):
+                write(b".")
 
     def _keep(self, changes: Iterable[dict[str, Any]]) -> None:
         for change in changes:
@@ -168,9 +189,11 @@ def _handler(app: BadApp, verifier: standardwebhooks.Webhook) -> type[BaseHTTPRe
             for name, value in step.headers:
                 self.send_header(name, value)
             if step.status != 204:
-                self.send_header("Content-Length", str(len(step.body)))
+                self.send_header("Content-Length", "1024" if step.drips else str(len(step.body)))
             self.end_headers()
             self.wfile.write(step.body)
+            if step.drips:
+                app.drip(self.wfile.write)
 
         def do_GET(self) -> None:
             """Nothing of ours is ever fetched: a redirect was followed."""
