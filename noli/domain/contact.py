@@ -84,6 +84,8 @@ def normalise(kind: str, value: object) -> Contact:
 
 
 def _phone(value: str) -> str:
+    if bare := _ITALIAN.fullmatch(value):
+        return f"+39{bare[1]}"
     quick = _ITALIAN.fullmatch(value.translate(_SEPARATORS)) if len(value) <= TEXT_MAX else None
     if quick is None:
         return phone_by_library(value)
@@ -92,7 +94,7 @@ def _phone(value: str) -> str:
         return phone_by_library(value)
     if "-" in value or "/" in value or "." in value:
         _refuse_doubt(value)
-    return _planned(f"+39{quick[1]}")
+    return f"+39{quick[1]}"
 
 
 def phone_by_library(value: str) -> str:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Self
 
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact, Unreadable, normalise
-from noli.domain.token import Pepper, token
+from noli.domain.token import Pepper, token, tokens
 from noli.replica.encoding import Damaged, until_of
 from noli.replica.head import Head, Refused, pepper_check
 from noli.replica.reader import Found, Reader
@@ -198,9 +198,7 @@ class Gate:
 
     def _listed(self, controller: str, contacts: Sequence[Contact], asked: Asked) -> list[Answer]:
         now = now_ms()
-        pepper = self._pepper
-        tokens = [token(pepper, controller, contact) for contact in contacts]
-        moment, found = self._reader.fetch(tokens)
+        moment, found = self._reader.fetch(tokens(self._pepper, controller, contacts))
         if not self._fresh(moment, now):
             return [self._stale(moment, len(contacts))] * len(contacts)
         unknown = _denied(_NO_BASIS, moment)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache, partial
+from typing import Final
 
 from noli.replica.changes.feed import Feeds
 from noli.replica.gate import Gate
@@ -13,6 +15,9 @@ from noli.runtime import httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
+
+#: Objects made before the collector looks at them, and its older generations.
+_COLLECTOR: Final = (20_000, 20, 50)
 
 
 def main(_stop: Stop) -> None:
@@ -34,7 +39,10 @@ def main(_stop: Stop) -> None:
             config.lease_seconds,
             config.lookup_questions_per_s,
         )
-        httpserver.run(httpserver.serve(application(parts), listener))
+        served = application(parts)
+        gc.freeze()  # what was made so far stays; to look at it all is felt in the slowest answers
+        gc.set_threshold(*_COLLECTOR)
+        httpserver.run(httpserver.serve(served, listener))
 
 
 if __name__ == "__main__":

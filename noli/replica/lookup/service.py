@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Final
 
@@ -34,6 +34,9 @@ _TURN: Final = 100
 #: Questions each API key may ask a second, on average, and seconds' worth of them at once.
 QUESTIONS_PER_S: Final = 50_000
 _BURST_S: Final = 2
+
+#: Times kept as text: `as_of` is one a second, and answers of a list share their `until`.
+_TEXTS: Final = 4_096
 
 _MS_PER_S: Final = 1000
 
@@ -109,16 +112,19 @@ def _turns(asked: list[Question]) -> Iterator[list[Question]]:
 
 
 def _described(answers: Iterable[Answer]) -> Iterator[dict[str, Any]]:
-    """Answers with their times as RFC 3339 text; most share theirs."""
-    text = cache(_text)
-    for answer in answers:
+    """Answers with their times as RFC 3339 text."""
+    for allowed, basis, reasons, conditions, until, as_of in answers:
         yield {
-            **answer._asdict(),
-            "until": text(answer.until),
-            "as_of": text(answer.as_of),
+            "allowed": allowed,
+            "basis": basis,
+            "reasons": reasons,
+            "conditions": conditions,
+            "until": _text(until),
+            "as_of": _text(as_of),
         }
 
 
+@lru_cache(_TEXTS)
 def _text(moment: int | None) -> str | None:
     try:
         return None if moment is None else times.text(moment)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from noli.domain import contact
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact, Unreadable, normalise
-from noli.domain.token import SIZE, Pepper, token
+from noli.domain.token import SIZE, Pepper, token, tokens
 
 PEPPER = Pepper(1, b"s" * 32)
 
@@ -257,6 +257,12 @@ def test_a_token_is_keyed_versioned_and_of_one_contact() -> None:
     }
     assert len(others | {one}) == 5
     assert "ssss" not in repr(PEPPER)
+
+
+def test_tokens_of_many_are_those_of_each() -> None:
+    """In order, of every kind."""
+    contacts = [Contact(kind, value) for kind in Kind for value in ("a", "è")]
+    assert tokens(PEPPER, "acme", contacts) == [token(PEPPER, "acme", each) for each in contacts]
 
 
 @pytest.mark.parametrize("version,secret", [(0, b"s" * 32), (256, b"s" * 32), (1, b"short")])
