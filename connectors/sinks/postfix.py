@@ -39,6 +39,9 @@ _REMEDIES: Final = {
     "permission_denied": "let this process write the table's folder, and read Postfix's main.cf",
     "timeout": "see who holds a lock on the table",
 }
+#: Not its warnings: a main.cf of some age is full of them.
+_FATAL: Final = re.compile(r": (fatal|panic|error): ")
+_WORDS: Final = re.compile(r"[\s,{}]+")  # of a parameter's value
 _PRIVATE: Final = 0o600  # Postfix opens its tables as root
 _NO_KEY_FOUND: Final = 1
 
@@ -121,17 +124,14 @@ class Postfix:
 
     def _ignored(self, services: Mapping[str, str], main: Mapping[str, str]) -> Iterable[Problem]:
         """What makes Postfix overlook the table, or open it too far."""
-        asking = [name for name, value in services.items() if self._map in value]
-        in_main = any(self._map in value for value in main.values())
+        asking = [n for n, value in services.items() if self._map in _WORDS.split(value)]
+        in_main = any(self._map in _WORDS.split(value) for value in main.values())
         if not asking and not in_main:
-            remedy = f"check_recipient_access {self._map}, reject: see connect-your-application"
+            remedy = f"check_recipient_access {self._map}, reject: see refuse-at-the-gateway"
             yield Problem("config.table: no restriction asks it", remedy)
-        delimiter = "recipient_delimiter"
-        everywhere = main.get(delimiter, "")
-        delimiters = [
-            services.get(f"{n.rpartition('/')[0]}/{delimiter}", everywhere) for n in asking
-        ]
-        if any(delimiters) or (in_main and everywhere):
+        everywhere = main.get("recipient_delimiter", "")
+        theirs = (f"{name.rpartition('/')[0]}/recipient_delimiter" for name in asking)
+        if any(services.get(name, everywhere) for name in theirs) or (in_main and everywhere):
             what = "config.table: an allowed a@b.it opens a+x@b.it too (recipient_delimiter)"
             yield Problem(what, "set -o recipient_delimiter= for the service that asks the table")
 
@@ -172,8 +172,8 @@ class Postfix:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if wrong or process.returncode not in {0, _NO_KEY_FOUND}:
-            words = wrong.decode(errors="replace")
+        words = wrong.decode(errors="replace")
+        if _FATAL.search(words) or process.returncode not in {0, _NO_KEY_FOUND}:
             raise Retry(next((c for said, c in _FAILURES if said in words), "postmap_failed"))
         return out.decode()
 
