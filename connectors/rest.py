@@ -11,9 +11,13 @@ import orjson
 
 from connectors.egress import Answer, Asked, Egress, retry_after_s
 from connectors.protocol import Change, Reject, Result, Retry
+from noli.runtime.clock import steady
 
 #: What a request answers that did what it was asked to.
 _DONE: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT})
+
+#: A batch takes no longer, in seconds: the runner takes a sink that answers after 90 s for hung.
+BATCH_S: Final = 45.0
 
 
 async def answered(way: Egress, asked: Asked, also: Collection[int] = ()) -> Answer:
@@ -36,12 +40,17 @@ def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON
 async def in_turn(
     changes: Sequence[Change], write: Callable[[Change], Awaitable[Result]]
 ) -> list[Result]:
-    """What each came to, written one after the other; once the target gives up, the rest waits.
+    """What each came to, written one after the other.
 
-    Raises `Retry` where it gave up at the first.
+    Once the target gives up, or is too slow for all of them, the rest waits. Raises `Retry` where
+    it gave up at the first.
     """
     results: list[Result] = []
+    end = steady() + BATCH_S
     for change in changes:
+        left = len(changes) - len(results)
+        if results and steady() > end:
+            return [*results, *(Retry("batch_took_too_long", 0.0) for _ in range(left))]
         try:
             results.append(await write(change))
         except Reject as reject:
@@ -49,6 +58,5 @@ async def in_turn(
         except Retry as retry:
             if not results:
                 raise
-            left = len(changes) - len(results)
             return [*results, *(Retry(retry.reason, retry.after) for _ in range(left))]
     return results

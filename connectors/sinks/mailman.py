@@ -107,7 +107,6 @@ class Mailman:
         await self._way.aclose()
 
     async def _problems(self) -> list[Problem]:
-        parsed(await self._ask("GET", "/system/versions"))
         found = []
         for name in self._config.lists:
             if not await self._there(f"/lists/{name}"):
@@ -143,7 +142,9 @@ class Mailman:
                 )
                 if answer.status == HTTPStatus.BAD_REQUEST and _ALREADY not in answer.body:
                     raise Reject("address_refused")
-        await self._ask("DELETE", f"/lists/{name}/roster/member", {"emails": address})
+        left = await self._ask("DELETE", f"/lists/{name}/roster/member", {"emails": address})
+        if address not in parsed(left):
+            raise Retry("roster_is_silent")
 
     async def _unban(self, name: str, address: str) -> Applied:
         if await self._there(f"/bans/{quote(address, safe='@')}"):
@@ -166,7 +167,7 @@ class Mailman:
 
     async def _there(self, path: str) -> bool:
         answer = await self._ask("GET", path, also={404})
-        return answer.status == HTTPStatus.OK
+        return answer.status == HTTPStatus.OK and bool(parsed(answer))
 
     async def _ask(
         self,

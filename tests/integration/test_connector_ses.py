@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pydantic import ValidationError
@@ -20,6 +18,7 @@ from noli.domain.channel import Kind
 from noli.runtime.clock import steady
 from tests.support.servers import PASSWORD
 from tests.support.ses import KEY, REGION, Account
+from tests.support.stubborn import Says, stubborn
 
 ANNA = "Anna.Rossi+news@example.it"
 RED, BLUE = ((*MAILS[:2], brand) for brand in ("red", "blue"))
@@ -108,30 +107,10 @@ async def test_check_names_the_list_and_the_topic(ses: Account) -> None:
 
 @contextmanager
 def refusing(status: int, code: str) -> Iterator[str]:
-    """A server that says nothing but this."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            """Refuse as SES does."""
-            body = json.dumps({"message": f"{ANNA} is refused"}).encode()
-            self.send_response(status)
-            self.send_header("x-amzn-ErrorType", code)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    """A server that says nothing but this, as SES says it."""
+    body = json.dumps({"message": f"{ANNA} is refused"}).encode()
+    with stubborn(Says(status, {"x-amzn-ErrorType": code}, body)) as (url, _):
+        yield url
 
 
 @pytest.mark.parametrize(
