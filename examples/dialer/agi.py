@@ -22,7 +22,7 @@ import sys
 from collections.abc import Mapping
 from typing import IO
 
-from noli.replica.gate import Gate
+from noli.replica.client import Gate
 from noli.runtime import settings
 from noli.runtime.pepper import pepper
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from noli.replica.gate import Gate
+from noli.replica.client import Gate
 from noli.runtime import settings
 from noli.runtime.pepper import pepper
 

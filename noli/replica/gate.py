@@ -22,7 +22,8 @@ from noli.replica.encoding import Damaged, until_of
 from noli.replica.head import Head, Refused, pepper_check
 from noli.replica.reader import Found, Reader
 from noli.replica.shape import Ruling, Shape
-from noli.runtime import metrics
+from noli.runtime import metrics, settings
+from noli.runtime import pepper as peppers
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
 
@@ -99,14 +100,17 @@ class Gate:
         self._denied = metrics.GATE_ANSWERS.labels("denied")
 
     @classmethod
-    def open(cls, path: str | Path, *, pepper: Pepper, lease_seconds: float = LEASE_S) -> Self:
+    def open(
+        cls, path: str | Path, *, pepper: Pepper | None = None, lease_seconds: float = LEASE_S
+    ) -> Self:
         """A gate over the copy at `path`, which may not be there yet: until it is, all is denied.
 
-        One gate per copy and process. Raises ValueError for a lease that is not above zero.
+        One gate per copy and process. Without `pepper`, that of the environment (NOLI_PEPPER).
+        Raises ValueError for a lease that is not above zero, and where there is no pepper.
         """
         if lease_seconds <= 0:
             raise ValueError("lease_seconds: use a number of seconds above 0")
-        return cls(Path(path), pepper, lease_seconds)
+        return cls(Path(path), pepper or peppers.pepper(settings.load()), lease_seconds)
 
     def __enter__(self) -> Self:
         return self

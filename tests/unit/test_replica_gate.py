@@ -11,6 +11,7 @@ import pytest
 
 from noli.domain.contact import Contact
 from noli.domain.token import Pepper
+from noli.replica import client
 from noli.replica import gate as gates
 from noli.replica.gate import Answer, Gate, Question
 from tests.support.copies import (
@@ -188,3 +189,19 @@ def test_brands_are_answered_as_the_law_has_it(tmp_path: Path) -> None:
     assert ask(tmp_path, brand="a").reasons == ("OBJECTED",)
     assert ask(tmp_path, brand="b").conditions == ("other",)
     assert ask(tmp_path, brand="c").allowed
+
+
+def test_the_pepper_may_be_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`client.Gate.open(path)` is all a dialer needs; without a pepper it says so at once."""
+    fresh(tmp_path, [(ALICE, decision([row()]))])
+    monkeypatch.setattr(gates, "now_ms", lambda: NOW + 1_000)
+    monkeypatch.setenv("NOLI_PEPPER", PEPPER.secret.hex())
+    with client.Gate.open(tmp_path) as gate:
+        asked = client.Question(CONTROLLER, ALICE, "operator_call", "marketing")
+        assert gate.check_many([asked]) == [gate.check(*asked[:4])]
+        assert gate.check(*asked[:4]).allowed
+    monkeypatch.delenv("NOLI_PEPPER")
+    with pytest.raises(ValueError, match="NOLI_PEPPER is not set"):
+        client.Gate.open(tmp_path)
