@@ -41,19 +41,31 @@ class Pace:
 
     most: int
     uniform: Uniform
+    #: Contacts a second the application takes at most; None: as many as it can.
+    rate: float | None = None
     limit: int = field(init=False)
     failures: int = 0
     #: Nothing is offered before this moment (seconds, steady clock).
     opens: float = 0.0
+    #: When the rate allows the next batch.
+    _allowed: float = 0.0
 
     def __post_init__(self) -> None:
-        """Start with whole batches."""
+        """Start with whole batches, none of more than a second's worth."""
+        if self.rate is not None:
+            self.most = max(1, min(self.most, int(self.rate)))
         self.limit = self.most
+
+    def offered(self, size: int, now: float) -> None:
+        """A batch of `size` is on its way: the next one waits until the rate allows it."""
+        if self.rate is not None:
+            self._allowed = max(now, self._allowed) + size / self.rate
+            self.opens = max(self.opens, self._allowed)
 
     def succeeded(self) -> None:
         """The target took a batch, or answered for each change of it."""
         self.failures = 0
-        self.opens = 0.0
+        self.opens = self._allowed
         self.limit = min(self.most, self.limit * 2)
 
     def failed(self, size: int, now: float, after: float | None) -> None:

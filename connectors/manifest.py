@@ -69,6 +69,10 @@ class Manifest(BaseModel):
         bool,
         Field(description="Belongs to somebody else than the controller: grants need disclosure."),
     ] = False
+    most_per_second: Annotated[
+        float | None,
+        Field(gt=0, description="Contacts a second it takes at most; default: all it can."),
+    ] = None
     reconcile: Annotated[
         Reconcile, Field(description="How often what it holds is read back and repaired.")
     ] = Reconcile()

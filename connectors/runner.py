@@ -68,6 +68,8 @@ class Parts:
     inlet: Inlet
     receipts: Receipts
     codec: Codec
+    #: Contacts a second, at most; None: as many as the application takes.
+    rate: float | None = None
 
 
 class Runner:
@@ -82,7 +84,7 @@ class Runner:
         #: More is open than we keep in memory: reading pauses until half of it is settled.
         self._full = False
         self._waiting = Waiting()
-        self._pace = Pace(parts.sink.traits.batch, random.uniform)
+        self._pace = Pace(parts.sink.traits.batch, random.uniform, parts.rate)
         self._wake = asyncio.Event()
         #: Where a backfill, a read-back or a pause comes in.
         self.again = Again(self._tracks, self._waiting, self._wake)
@@ -228,6 +230,7 @@ class Runner:
     async def _offer(self, entries: list[Entry]) -> Sequence[Result] | None:
         """Ask the target; its answers, or None where it took nothing."""
         changes = [entry.change for entry in entries]
+        self._pace.offered(len(entries), steady())
         try:
             async with asyncio.timeout(APPLY_TIMEOUT_S):
                 results = await self._apply(changes)

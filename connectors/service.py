@@ -58,7 +58,7 @@ async def serve(stop: Stop) -> None:
         inlet = Inlet(config, f"noli.app.{app.app}", DECISIONS)
         closing.push_async_callback(inlet.aclose)
         receipts = Receipts(acked, codec, RECEIPTS, app.app, config.instance)
-        runner = Runner(Parts(app.app, sink, lens, inlet, receipts, codec))
+        runner = Runner(Parts(app.app, sink, lens, inlet, receipts, codec, app.most_per_second))
         office = Office(
             app.app,
             config.instance,

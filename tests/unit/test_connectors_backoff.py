@@ -48,3 +48,28 @@ def test_failures_shrink_the_batch_and_success_grows_it_again() -> None:
     for _ in range(7):
         pace.succeeded()
     assert (pace.limit, pace.failures, pace.opens) == (100, 0, 0.0)
+
+
+def test_a_rate_spaces_batches_of_at_most_a_second() -> None:
+    """20 contacts at 20 a second take a second; idle time is not saved up, pauses stay longer."""
+    pace = Pace(100, longest, rate=20.0)
+    assert pace.limit == 20
+    pace.offered(20, now=50.0)
+    pace.succeeded()
+    assert pace.opens == 51.0
+    pace.offered(5, now=51.0)
+    pace.succeeded()
+    assert pace.opens == 51.25
+    pace.offered(20, now=90.0)
+    assert pace.opens == 91.0
+    pace.failed(20, now=90.5, after=7.0)
+    assert pace.opens == pytest.approx(97.6)
+    assert Pace(100, longest, rate=0.5).limit == 1
+
+
+def test_without_a_rate_nothing_waits() -> None:
+    """A target that takes batches gets the next one at once."""
+    pace = Pace(100, longest)
+    pace.offered(100, now=50.0)
+    pace.succeeded()
+    assert pace.opens == 0.0
