@@ -24,8 +24,7 @@ from noli.domain import events, times
 from noli.domain.contact import normalise
 from noli.domain.facts import Fact
 from noli.domain.token import Pepper, token
-from noli.runtime import scan
-from noli.runtime import broker, registry, subjects
+from noli.runtime import broker, registry, scan, subjects
 from noli.runtime.clock import now_ms
 from noli.runtime.kafka import producer_config
 from schemas.names import BULK, DECISIONS, GRANTS, OBJECTIONS
