@@ -147,3 +147,17 @@ def test_a_connector_that_starts_anew_serves_its_list_at_once(
     os.kill(pid, signal.SIGKILL)
     until(lambda: company.pid("connectors-kannel") not in {pid, None}, "a new process", SECONDS)
     until(served, "the list, after", SECONDS)
+
+
+def test_a_proxy_that_restarted_declines_until_it_is_filled_again(
+    company: Stack, client: Client, kamailio_proxy: Proxy
+) -> None:
+    """Its memory is empty; `noli app backfill` tells it everybody once more."""
+    who = number()
+    client.send(consent(("phone", who), "operator_call"))
+    until(lambda: kamailio_proxy.call(who) == TAKEN, "a consent", SECONDS)
+    kamailio_proxy.stop()
+    kamailio_proxy.start()
+    assert kamailio_proxy.call(who) == DECLINED
+    blackbox.run("app", "backfill", "kamailio", "--data", str(company.data))
+    assert kamailio_proxy.call(who) == TAKEN
