@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from connectors.protocol import Applied, Change, Contact, Result, Retry, Subject
+from connectors.ledger import fenced
+from connectors.protocol import Applied, Change, Contact, Result, Retry, Sink, Subject
 from connectors.sinks.tryton import Tryton
 from connectors.testing import MAILS, a_change, a_verdict
 from noli.domain.channel import Kind
+from noli.wire.apps import Verb
+from tests.support.connector import Lab
+from tests.support.decisions import row
+from tests.support.life import living
+from tests.support.stack import Stack
 from tests.support.tryton import Office
 
 ANNA = Contact(Kind.EMAIL, "Anna.Rossi@example.it")
@@ -108,3 +115,28 @@ async def test_a_user_without_the_right_is_found_out(tryton: Office) -> None:
     finally:
         tryton.ask("res.user", "write", [ours], {"groups": [("add", groups)]})
     assert found == ["config.user: may not change addresses"]
+
+
+async def test_who_is_put_back_on_a_list_there_is_found_and_taken_off(
+    tryton: Office, stack: Stack, tmp_path: Path
+) -> None:
+    """Through the log, with the ledger: applied, changed behind our back, read back, repaired."""
+    news, lab = tryton.new_list(), Lab(stack)
+    tryton.subscribe(news, ANNA.value)
+    address = "anna.rossi@example.it"
+    denied = [row(channels=["email"], reasons=["OBJECTED"])]
+
+    def make() -> Sink:
+        return fenced(Tryton(tryton.config(news), "office"), tmp_path / "ledger.sqlite")
+
+    async with living(lab, make, tmp_path) as life:
+        contact = {"kind": "email", "value": ANNA.value}
+        lab.desk.claim(1).decide(1, 1, contact=contact, rows=denied).send()
+        await lab.changes(1)
+        assert tryton.active(news, address) is False
+        tryton.turn(news, address, active=True)
+        seen = await life.finished(await life.ask(Verb.VERIFY))
+        assert tryton.active(news, address) is True
+        mended = await life.finished(await life.ask(Verb.REPAIR))
+    assert tryton.active(news, address) is False
+    assert seen.drift() == mended.drift() == {"allowed": 1}
