@@ -1,4 +1,4 @@
-"""Files for an application that takes files: a CSV of changes, announced by its manifest.
+"""Files for an application that takes files: a CSV, announced by its manifest.
 
 The manifest is renamed into place last, so who sees it sees a whole file. Rows of a token's highest
 version replace its other rows; files may be read in any order, and twice.
@@ -8,36 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
 import errno
-import fcntl
-import hashlib
-import io
+import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import orjson
 from pydantic import Field
 
-from connectors import protocol
+from connectors import filing, protocol
+from connectors.filing import Lines, Told
 from connectors.protocol import Applied, Change, Problem, Reject, Result, Retry
-from connectors.said import ELSE, said
 from noli.domain import times
 from noli.runtime.clock import now_ms, steady
 
 #: Name of the columns and their meaning; another set of columns is another name.
 SCHEMA: Final = "noli.verdicts.csv.v1"
-COLUMNS: Final = (
-    "token", "version", "contact_kind", "contact", "controller", "channel", "purpose", "brand",
-    "allowed", "until", "reasons", "conditions",
-)  # fmt: skip
-#: Ends a name that is not finished; what a crash left behind is removed before the next file.
-_PART: Final = ".part"
-#: Contacts stand in the clear: for this user, and the group that the receiver is in.
-_MODE: Final = 0o640
+Counted: TypeAlias = Mapping[str, object]
 _REMEDIES: Final = {
     "ENOENT": "create the directory, or name another",
     "ENOTDIR": "name a directory",
@@ -56,6 +46,9 @@ class File:
         directory: Annotated[
             Path, Field(description="Where the files go; on the receiver's own file system.")
         ]
+        whole: Annotated[
+            bool, Field(description="Every file holds every contact, not only those that changed.")
+        ] = False
         interval_s: Annotated[
             float, Field(ge=0, le=60, description="Least time between two files, in seconds.")
         ] = 5.0
@@ -114,49 +107,35 @@ class File:
         self._written = steady()
 
     def _write(self, changes: Sequence[Change]) -> None:
-        rows = [row for change in changes for row in _rows(change)]
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows([COLUMNS, *rows])  # RFC 4180: CRLF, quotes where needed
-        body = text.getvalue().encode()
-        digest = hashlib.sha256(body).hexdigest()
-        directory = self._config.directory
-        with self._turn(directory):
-            for left in directory.glob(f"{self._app}-*{_PART}"):
-                left.unlink()
+        folder, news = self._config.directory, [filing.lines(change) for change in changes]
+        with filing.turn(folder, self._app):
             self._stamp = max(now_ms(), self._stamp + 1)
-            name = f"{self._app}-{self._stamp}-{digest[:12]}"
-            _place(directory / f"{name}.csv", body)
-            about = {"file": f"{name}.csv", "rows": len(rows), "sha256": digest}
-            _place(directory / f"{name}.json", self._manifest(about, changes))
+            counted, body = self._told(folder, news) if self._config.whole else _changed(news)
+            stamp = f"{self._app}-{self._stamp}"
+            part, digest = filing.aside(folder / stamp, itertools.chain([filing.head()], body))
+            name = f"{stamp}-{digest[:12]}"
+            filing.announce(part, folder / f"{name}.csv")
+            about = {"file": f"{name}.csv", "sha256": digest, **counted}
+            path = folder / f"{name}.json"
+            filing.announce(filing.aside(path, [self._manifest(about, changes)])[0], path)
 
-    def _manifest(self, about: Mapping[str, object], changes: Sequence[Change]) -> bytes:
-        versions = [change.version for change in changes]
+    def _told(self, folder: Path, news: Sequence[Lines]) -> tuple[Counted, Iterable[bytes]]:
+        told = Told(folder, self._app)
+        return _counted(*told.tell(news)), told.chunks()
+
+    def _manifest(self, about: Counted, changes: Sequence[Change]) -> bytes:
         moments = [change.as_of for change in changes]
         known = [moment for moment in moments if moment is not None]
         found = {
             "schema": SCHEMA,
             "app": self._app,
+            "holds": "every contact" if self._config.whole else "changes",
             **about,
-            "contacts": len(changes),
-            "first_version": min(versions),
-            "last_version": max(versions),
             # One change whose time is not known makes the whole file's unknown.
             "as_of": times.text(min(known)) if len(known) == len(moments) else None,
             "written": times.text(self._stamp),
         }
         return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-    @contextlib.contextmanager
-    def _turn(self, directory: Path) -> Iterator[None]:
-        """Only one of this application's processes writes. Raises `Retry` while another does."""
-        lock = os.open(directory / f".{self._app}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError:
-            raise Retry("directory_is_taken") from None
-        finally:
-            os.close(lock)
 
     def _problems(self) -> list[Problem]:
         directory = self._config.directory
@@ -172,29 +151,15 @@ class File:
         return []
 
 
-def _place(path: Path, body: bytes) -> None:
-    """The file under its name, whole: written aside, synced, renamed, the name synced too."""
-    aside = path.with_name(path.name + _PART)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _changed(news: Sequence[Lines]) -> tuple[Counted, Iterable[bytes]]:
+    versions = [one.version for one in news]
+    rows = sum(one.many for one in news)
+    counted = _counted(len(news), rows, min(versions), max(versions))
+    return counted, (one.text.encode() for one in news)
 
 
-def _rows(change: Change) -> Iterator[tuple[object, ...]]:
-    """Of one contact; the row `*`, `*`, `*` denies whatever no other row names."""
-    kind, value = change.contact or ("", "")
-    head = (change.token, change.version, kind, value, change.controller)
-    for v in (ELSE, *said(change)):
-        until = "" if v.until is None else times.text(v.until)
-        tail = (str(v.allowed).lower(), until, " ".join(v.reasons), " ".join(v.conditions))
-        yield (*head, v.channel, v.purpose, v.brand, *tail)
+def _counted(contacts: int, rows: int, first: int, last: int) -> Counted:
+    return {"rows": rows, "contacts": contacts, "first_version": first, "last_version": last}
 
 
 def _is_text(change: Change) -> bool:

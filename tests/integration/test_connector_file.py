@@ -14,7 +14,7 @@ import pytest
 
 from connectors.protocol import Applied, Change, Contact, Reject, Result, Retry
 from connectors.sinks.file import File
-from connectors.testing import CALLS, NOW_MS, TEXTS, a_change, a_verdict
+from connectors.testing import CALLS, NOW_MS, TEXTS, a_change, a_verdict, new_token
 from noli.domain.channel import Kind
 from noli.runtime.clock import steady
 from tests.contract.peers.file import manifests, rows
@@ -138,3 +138,37 @@ async def test_check_names_the_directory_that_cannot_be_used(tmp_path: Path) -> 
     ]
     assert await a_sink(tmp_path).check() == []
     assert here(tmp_path) == [tmp_path / "plain"]
+
+
+async def test_a_whole_file_holds_every_contact_ever_told(tmp_path: Path) -> None:
+    """Newest version of each, also after a restart and a late older one; erased: without value."""
+    kept, changed, erased = new_token(), new_token(), new_token()
+    first = [a_change(token, 5) for token in (kept, changed, erased)]
+    await a_sink(tmp_path, whole=True).apply(first)
+    sink = a_sink(tmp_path, whole=True)
+    await sink.apply([a_change(changed, 6, a_verdict(allowed=True))])
+    await sink.apply([a_change(changed, 4), a_change(erased, 7, contact=None)])
+    told = manifests(tmp_path)
+    assert [(one["holds"], one["contacts"]) for one in told] == [("every contact", 3)] * 3
+    assert (told[-1]["first_version"], told[-1]["last_version"]) == (5, 7)
+    for old in told[:-1]:
+        (tmp_path / old["file"]).with_suffix(".json").unlink()
+    found = {row["token"]: row for row in rows(tmp_path) if row["channel"] != "*"}
+    assert {token: (int(row["version"]), row["allowed"]) for token, row in found.items()} == {
+        kept: (5, "false"), changed: (6, "true"), erased: (7, "false"),
+    }  # fmt: skip
+    assert (found[erased]["contact"], found[kept]["contact"]) == ("", "+393331234567")
+    (ours,) = here(tmp_path, ".dialer.sqlite")
+    assert stat.S_IMODE(ours.stat().st_mode) == 0o600
+
+
+async def test_a_whole_file_that_could_not_be_written_is_written_next_time(tmp_path: Path) -> None:
+    """What is remembered is not announced: the repetition says it, nothing is lost between."""
+    (ours := tmp_path / ".dialer.sqlite").write_bytes(b"no database at all, but somebody's text")
+    sink = a_sink(tmp_path, whole=True)
+    with pytest.raises(Retry, match="file_DatabaseError"):
+        await sink.apply([a_change()])
+    assert manifests(tmp_path) == []
+    ours.unlink()
+    assert await sink.apply([a_change()]) == [Applied()]
+    assert len(manifests(tmp_path)) == 1

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from connectors.filing import COLUMNS
 from connectors.protocol import Change, Contact, Held, Sink
-from connectors.sinks.file import COLUMNS, File
+from connectors.sinks.file import File
 from connectors.testing import CALLS, PATIENCE_S, TEXTS, Pair, Peer, phone
 from noli.domain.channel import Kind
 
