@@ -13,8 +13,8 @@ from connectors.protocol import Change
 from connectors.tracks import Track
 from connectors.waiting import Waiting
 
-#: Changes remembered after they were applied, to be read back: what a look at a target costs.
-_RECENT: Final = 100
+#: Denials, and allowances, remembered after they were applied, to be read back: a look's cost.
+_RECENT: Final = 50
 
 
 class Again:
@@ -25,7 +25,8 @@ class Again:
         self._waiting = waiting
         self._wake = wake
         self._settled = asyncio.Event()
-        self._recent: dict[str, Change] = {}
+        self._denied: dict[str, tuple[Change, bool]] = {}
+        self._allowed: dict[str, tuple[Change, bool]] = {}
         #: Nothing is offered to the application, old or new.
         self.held = False
 
@@ -76,17 +77,28 @@ class Again:
             await self._settled.wait()
         return left
 
-    def applied(self, change: Change) -> None:
-        """The application confirmed a change."""
-        self._recent.pop(change.token, None)
-        self._recent[change.token] = change
-        if len(self._recent) > _RECENT:
-            del self._recent[next(iter(self._recent))]
+    def applied(self, change: Change, *, rounded: bool) -> None:
+        """The application confirmed a change; `rounded`: it denies more than was decided."""
+        for kept in (self._denied, self._allowed):
+            kept.pop(change.token, None)
+        allows = any(verdict.allowed for verdict in change.verdicts)
+        kept = self._allowed if allows else self._denied
+        kept[change.token] = change, rounded
+        if len(kept) > _RECENT:
+            del kept[next(iter(kept))]
 
     def news(self) -> None:
         """Something was settled, or a partition was lost."""
         self._settled.set()
 
     def recent(self) -> list[Change]:
-        """What was confirmed last, and stands in the log unchanged as far as we read."""
-        return [change for change in self._recent.values() if change.token not in self._waiting]
+        """What was confirmed last, and stands in the log unchanged as far as we read.
+
+        Denials and allowances: a target that forgot everything shows it by the one or the other.
+        """
+        kept = {**self._denied, **self._allowed}
+        return [change for token, (change, _) in kept.items() if token not in self._waiting]
+
+    def is_rounded(self, change: Change) -> bool:
+        """Whether the application said that it denies more than this change."""
+        return (self._allowed.get(change.token) or (None, False))[1]

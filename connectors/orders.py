@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-from connectors.drift import DANGEROUS
+from connectors.again import Again
+from connectors.drift import DANGEROUS, Cause
 from connectors.manifest import Manifest
 from connectors.protocol import Retry, Sink
 from connectors.survey import Found, Office, Survey, look
@@ -131,16 +132,17 @@ class Orders:
             self._log.warning("recent.unread", reason=error.reason)
             return
         current = {id(change) for change in self._o.runner.again.recent()}
-        wrong = [one for one in found if id(one.change) in current]
+        again = self._o.runner.again
+        wrong = [one for one in found if id(one.change) in current and not _told(one, again)]
         right = [
             c for c in recent if id(c) in current and all(c is not one.change for one in found)
         ]
         news = [c for c in right if self._verified.get(c.token) != c.version]
         await self._o.runner.verified(news)
         self._verified = {change.token: change.version for change in right}
-        await self._heal(wrong)
+        await self._heal(wrong, volatile=sink.traits.volatile)
 
-    async def _heal(self, wrong: list[Found]) -> None:
+    async def _heal(self, wrong: list[Found], *, volatile: bool) -> None:
         causes = Counter(one.cause.value for one in wrong)
         for cause, count in causes.items():
             metrics.APP_DRIFT.labels(self._o.app, cause).inc(count)
@@ -148,8 +150,17 @@ class Orders:
         if dangerous and self._task is None:
             self._log.error("application.drifted", **causes)
             await self._repair("recent: " + ", ".join(sorted(dangerous)))
+        elif volatile and Cause.DENIED.value in causes and self._task is None:
+            # Nobody there says no of their own: it has forgotten, and whoever may be called is not.
+            by = f"reconciler of {self._o.worker}"
+            await self._o.desk.act(self._o.app, Verb.BACKFILL, by=by, reason="recent: forgotten")
 
     async def _repair(self, reason: str) -> None:
         by = f"reconciler of {self._o.worker}"
         sample = self._manifest.reconcile.sample if reason.startswith("reconcile.") else 1.0
         await self._o.desk.act(self._o.app, Verb.REPAIR, by=by, reason=reason, sample=sample)
+
+
+def _told(found: Found, again: Again) -> bool:
+    """Whether it is no drift: the application said when it took it that it denies more."""
+    return found.cause is Cause.DENIED and again.is_rounded(found.change)

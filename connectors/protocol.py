@@ -155,6 +155,8 @@ class Traits:
     #: Who remembers which version a contact was given: the target, or a ledger of ours
     #: (`connectors.ledger`) around a sink that then only sets what it is told.
     versions: Literal["target", "ledger"] = "target"
+    #: True where only we write and a restart forgets all (a switch): it is then filled again.
+    volatile: bool = False
     #: False where the target cannot tell controllers apart: each then needs an app of its own.
     many_controllers: bool = True
 

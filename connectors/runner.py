@@ -293,7 +293,7 @@ class Runner:
                     settled = Settled(entry, "rejected", result.reason)
                 case _:
                     settled = Settled(entry, "applied", result.note)
-                    self.again.applied(entry.change)
+                    self.again.applied(entry.change, rounded=result.note is not None)
             self._waiting.done(entry)
             batch.settled[entry.change.partition].append(settled)
         whole = not any(isinstance(result, Retry) for result in results)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from connectors import coarse, protocol
 from connectors.abreast import few_at_once
 from connectors.coarse import DENIED, Rounded, Scope, together
-from connectors.egress import Asked, Egress, http_url
+from connectors.egress import Asked, Egress, PlainSecret, http_url
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from noli.domain.channel import Kind, Purpose
 from noli.domain.facts import EVERY_BRAND
@@ -51,7 +51,8 @@ class Kamailio:
             str, Field(description="http(s):// address that its xhttp gives to jsonrpc_dispatch().")
         ]
         secret: Annotated[
-            SecretStr, Field(description="What noli.cfg calls NOLI_SECRET; sent as a bearer token.")
+            PlainSecret,
+            Field(description="What noli.cfg calls NOLI_SECRET; sent as a bearer token."),
         ]
         table: Annotated[
             str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$", description="Name of the htable.")
@@ -85,7 +86,11 @@ class Kamailio:
             ca_file=config.ca_file,
         )
         self.traits = protocol.Traits(
-            read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
+            read_back="exact",
+            batch=config.batch,
+            versions="ledger",
+            volatile=True,  # an htable is memory
+            many_controllers=False,
         )
 
     async def check(self) -> Sequence[Problem]:

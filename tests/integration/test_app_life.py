@@ -12,7 +12,9 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from connectors.ledger import fenced
 from connectors.protocol import Sink
+from connectors.sinks.kamailio import Kamailio
 from connectors.sinks.postgres import Postgres
 from noli.domain.channel import CHANNELS
 from noli.runtime import apps
@@ -20,6 +22,7 @@ from noli.runtime.kafka import Acked
 from noli.wire.apps import Face, State, Verb
 from tests.support.connector import APP, Lab
 from tests.support.decisions import CODEC, rows, token
+from tests.support.kamailio import kamailio
 from tests.support.life import living
 from tests.support.stack import Stack
 
@@ -234,3 +237,31 @@ async def test_a_removed_application_is_told_nothing_and_says_so(
         await life.ask(Verb.ADDED)
         lab.desk.decide(2, 1).send()
         await table.has({1: False, 2: False})
+
+
+async def test_a_switch_that_forgot_everything_is_filled_again(lab: Lab, tmp_path: Path) -> None:
+    """Restarted, it declines everybody; whoever may be called is, again, without anybody asking."""
+    lab.desk.claim(1).claim(1, partition=1)
+    for number in range(100):
+        lab.desk.decide(number, 1, rows=rows([CALL] if number < 3 else []))
+    lab.desk.send()
+
+    with kamailio() as proxy:
+
+        def sink() -> Sink:
+            return fenced(Kamailio(proxy.config(timeout_s=2), "switch"), tmp_path / "ledger")
+
+        def may_be_called() -> set[str]:
+            return set(proxy.table())
+
+        wanted = {f"39333{number:07d}" for number in range(3)}
+        async with living(lab, sink, tmp_path, {"recent_seconds": 0.3}) as life:
+            await life.until(may_be_called, lambda found: found == wanted)
+            await life.until(life.runner.ready, lambda ready: ready[1]["pending"] == 0)
+            proxy.stop()
+            proxy.start()
+            assert may_be_called() == set()
+            await life.until(may_be_called, lambda found: found == wanted)
+            job = life.app().job
+    assert job is not None
+    assert (job.verb, job.by) == (Verb.BACKFILL, "reconciler of connectors-crm")
