@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,9 +20,10 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import httpx2
+from pydantic import AfterValidator, SecretStr
 
 from connectors.protocol import Problem, Retry
 
@@ -32,6 +34,7 @@ _ASKED_MAX: Final = 64 * 1024 * 1024
 #: Networks that carry an IPv4 address in their last 32 bits: RFC 6052, RFC 8215.
 _NAT64: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
 _IPV4_BITS: Final = (1 << 32) - 1
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{8,}", re.ASCII)
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _REMEDIES: Final = {
     "unresolved": "see that the name is in the DNS this machine asks",
@@ -82,6 +85,17 @@ def http_url(text: str) -> str:
     if url.userinfo:
         raise ValueError("holds a user or a password; leave them out")
     return text
+
+
+def plain_secret(value: SecretStr) -> SecretStr:
+    """The secret itself. Raises ValueError where it could not stand in a header or a path."""
+    if not _PLAIN.fullmatch(value.get_secret_value()):
+        raise ValueError("write 8 or more letters, digits, - and _: openssl rand -hex 32")
+    return value
+
+
+#: A secret of our own making, which needs no quoting anywhere.
+PlainSecret = Annotated[SecretStr, AfterValidator(plain_secret)]
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:

@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from connectors import coarse, protocol
 from connectors.coarse import Rounded, Scope, together
-from connectors.egress import Asked, Egress, http_url
+from connectors.egress import Asked, Egress, PlainSecret, http_url
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from connectors.served import Served
 from noli.domain.channel import Kind, Purpose
@@ -34,6 +34,8 @@ _LOST: Final = b"Could not re-load lists"
 _DENIED: Final = b"Denied"
 _NOBODY: Final = "noli-proves-its-password"
 _VERSION: Final = re.compile(rb"Kannel bearerbox version `(\d+)\.(\d+)\.(\d+)")
+#: What a fetch that was begun may still take when we are told to stop, in seconds.
+_LAST_S: Final = 1.0
 #: Before, numbers were compared by their last 9 digits: an allowed one opened others.
 _WHOLE_NUMBERS: Final = (1, 4, 5)
 _REMEDIES: Final = {
@@ -56,10 +58,7 @@ class Kannel:
             str,
             Field(pattern=r"^[^:\s]+:\d{1,5}$", description="host:port that Kannel fetches from."),
         ]
-        key: Annotated[
-            SecretStr,
-            Field(min_length=8, description="Path of the list there; a secret of its own."),
-        ]
+        key: Annotated[PlainSecret, Field(description="Path of the list there; a secret.")]
         file: Annotated[Path, Field(description="Where the list is kept; this process's only.")]
         own_numbers: Annotated[
             tuple[Annotated[str, Field(pattern=_OWN)], ...],
@@ -86,6 +85,7 @@ class Kannel:
         self._config = config
         self._scope = Scope(config.channel, config.purpose, config.brand)
         self._way = Egress(url=config.url, timeout_s=config.timeout_s, keep=1, allow_private=True)
+        self._reloading: asyncio.Task[None] | None = None
         self._served = Served(config.listen, f"/{config.key.get_secret_value()}", self._list)
         self.traits = protocol.Traits(
             read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
@@ -119,7 +119,8 @@ class Kannel:
         said = together(changes, self._scope, _number)
         allowed = {number for number, told in said.items() if told.until > now_ms()}
         await asyncio.to_thread(self._keep, said.keys(), allowed)
-        await self._reload()
+        self._reloading = asyncio.create_task(self._reload())
+        await asyncio.shield(self._reloading)  # cut off, it would make Kannel forget the list
         return [_result(change.contact, said) for change in changes]
 
     async def read_back(self, subjects: Sequence[protocol.Subject]) -> Mapping[str, Held]:
@@ -130,7 +131,8 @@ class Kannel:
 
     async def aclose(self) -> None:
         """Listen no more: Kannel keeps what it has, and does not start anew without us."""
-        await self._served.fetched()  # one that is cut off would make it forget the list
+        if self._reloading is not None:
+            await asyncio.wait([self._reloading], timeout=_LAST_S)
         await self._way.aclose()
         await self._served.aclose()
 

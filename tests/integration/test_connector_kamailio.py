@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from connectors.sinks.kamailio import Kamailio
 from connectors.testing import CALLS, TEXTS, a_change, a_verdict, new_token
 from noli.cli.stack import ports
 from noli.domain.channel import Kind
-from tests.support.kamailio import Proxy, kamailio
+from tests.support.kamailio import EXAMPLE, Proxy, kamailio
+from tests.support.servers import installed
 from tests.support.sinks import applied
 
 TAKEN, DECLINED = 200, 603
@@ -128,7 +131,7 @@ async def test_one_that_is_no_number_holds_no_other_back(kamailio_proxy: Proxy) 
 @pytest.mark.parametrize(
     "over, expected",
     [
-        ({"secret": "another"}, "config.url: secret_refused"),
+        ({"secret": "another-secret"}, "config.url: secret_refused"),
         ({"table": "gone"}, "config.table: there is no htable gone"),
         ({"table": "kept"}, "config.table: a restart brings old allowances back (dbtable)"),
         ({"table": "short"}, "config.table: its entries expire by themselves (expire)"),
@@ -142,6 +145,26 @@ async def test_check_names_what_is_wrong(
     found = await target.check()
     await target.aclose()
     assert [problem.what for problem in found] == [expected]
+
+
+def test_kamailio_does_not_start_without_a_secret_of_its_own(tmp_path: Path) -> None:
+    """The example's placeholder is none."""
+    program = installed("kamailio", "kamailio")
+    config = tmp_path / "kamailio.cfg"
+    config.write_text(f'include_file "{EXAMPLE}"\nrequest_route {{ exit; }}\n')
+    said = subprocess.run(
+        [program, "-c", "-f", str(config)], capture_output=True, text=True, check=False
+    )
+    assert said.returncode != 0
+    assert "noli.cfg, line 21" in said.stderr
+
+
+@pytest.mark.parametrize("secret", ["short", 'quo"te-in-it', "with a space"])
+def test_a_secret_must_need_no_quoting(kamailio_proxy: Proxy, secret: str) -> None:
+    """It stands in a header and in a configuration."""
+    with pytest.raises(ValueError, match="8 or more letters") as caught:
+        kamailio_proxy.config(secret=secret)
+    assert secret not in str(caught.value)
 
 
 async def test_what_is_no_kamailio_is_asked_again(kamailio_proxy: Proxy) -> None:

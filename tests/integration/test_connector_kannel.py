@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from connectors.protocol import Applied, Change, Contact, Reject, Result, Retry, Subject
@@ -155,6 +157,22 @@ async def test_a_kannel_that_lost_its_list_is_suspended(own_gateway: Gateway, fi
         assert await target.apply([denied("+393480000008")]) == [Applied()]
         assert await target.check() == []
         assert not own_gateway.send("+393480000008")
+
+
+async def test_a_stop_in_the_middle_does_not_cost_the_list(
+    own_gateway: Gateway, file: Path
+) -> None:
+    """A change that is cut off lets Kannel, already asked, fetch its list."""
+    bearerbox = psutil.Process(own_gateway.boxes["bearerbox"].pid)
+    async with opened(own_gateway, file=file) as target:
+        await target.apply([allowed("+393480000011")])
+        bearerbox.send_signal(signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await target.apply([denied("+393480000012")])
+        bearerbox.send_signal(signal.SIGCONT)
+    assert own_gateway.send("+393480000011")
+    assert not own_gateway.send("+393480000012")
 
 
 def test_kannel_does_not_start_without_the_list(own_gateway: Gateway) -> None:
