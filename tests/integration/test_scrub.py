@@ -247,12 +247,17 @@ def test_a_client_may_send_all_before_it_reads(lookup: Lookup, place: Path) -> N
     assert [each.name for each in (place / "data").iterdir()] == ["certificates"]
 
 
-def test_objects_and_what_is_too_large_over_http(lookup: Lookup) -> None:
-    """NDJSON alike; a list beyond the bound is told so even to a client that sends all first."""
+def test_other_forms_and_what_is_too_large_over_http(lookup: Lookup) -> None:
+    """NDJSON and Parquet alike; a list beyond the bound is told so to one that sends all first."""
     line = json.dumps({"phone": person(1).value}).encode() + b"\n"
     status, _, answer = lookup.post(line * 50_000, "application/x-ndjson")
     rows = [json.loads(each) for each in answer.splitlines()]
     assert (status, len(rows), {each["allowed"] for each in rows}) == (200, 50_000, {True})
+    file = io.BytesIO()
+    pq.write_table(pa.table({"phone": [person(1).value] * 50_000}), file)
+    status, _, answer = lookup.post(file.getvalue(), "application/vnd.apache.parquet")
+    told = pq.read_table(io.BytesIO(answer)).column("allowed").to_pylist()
+    assert (status, told) == (200, [True] * 50_000)
     status, _, answer = lookup.post(b"phone\n" + b"333 0000001\n" * 1_000_000)
     assert (status, b"NOLI_SCRUB_BYTES_MAX" in answer) == (413, True)
     assert lookup.post(b"phone\n333 0000001\n")[0] == 200

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from noli.domain import times
@@ -118,7 +120,8 @@ async def test_what_is_no_list_is_refused_before_the_answer_begins(
     assert (await scrub(client, over={"channel": "telepathy"})).status_code == 422
     assert (await scrub(client, b"a,b\n1,2\n")).status_code == 422
     assert (await scrub(client, b"")).status_code == 422
-    assert (await scrub(client, media="application/vnd.apache.parquet")).status_code == 415
+    assert (await scrub(client, media="application/vnd.apache.parquet")).status_code == 422
+    assert (await scrub(client, media="application/zip")).status_code == 415
     client.headers["Authorization"] = "Bearer noli_unknown"
     assert (await scrub(client)).status_code == 401
 
@@ -233,3 +236,22 @@ async def test_a_full_disk_is_told(
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     assert "No space left" in answer.json()["detail"]
     assert (await scrub(client)).status_code == 200
+
+
+async def test_parquet_comes_back_as_parquet(client: httpx2.AsyncClient) -> None:
+    """Columns kept, a broken row told by its number, several row groups, a certificate of it."""
+    count = 20_000
+    phones = ["333 1234567"] * count
+    phones[7] = "x"
+    file = io.BytesIO()
+    pq.write_table(pa.table({"n": range(count), "phone": phones}), file)
+    answer = await scrub(client, file.getvalue(), "application/vnd.apache.parquet")
+    out = pq.read_table(io.BytesIO(answer.content))
+    assert out.column("n").to_pylist() == [*range(count)]
+    assert out.column("allowed").to_pylist() == [n != 7 for n in range(count)]
+    assert out.column("conditions")[7].as_py()[0].startswith("row 8: contact.value: ")
+    signed = await certificate(client, answer.headers["noli-scrub-id"])
+    found = certificates.opened(signed.content, certificates.public_key(PEPPER))
+    assert certificates.which(found, io.BytesIO(answer.content)) == "output"
+    assert certificates.which(found, io.BytesIO(file.getvalue())) == "input"
+    assert (found.counts.rows, found.counts.unparsable) == (count, 1)

@@ -11,8 +11,9 @@ import hashlib
 import io
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -26,8 +27,8 @@ from noli.replica.scrub.work import Job
 #: Rows of a batch: what a process is given at once.
 _BATCH: Final = 16_384
 
-#: Batches of a row group as written.
-_GROUPED: Final = 4
+#: Rows of a row group as written.
+_GROUPED: Final = 65_536
 
 #: Whole numbers that a double holds exactly end here.
 _EXACT: Final = 1 << 53
@@ -74,31 +75,95 @@ class Bare:
         return self._kind if kind is None else kind, str(cell)
 
 
+class Rewriting:
+    """One file on its way: batches out of it, and with their verdicts into another.
+
+    Opening raises `Unusable`; so do `pieces`, `joined` and `finish`, where the file is torn.
+    """
+
+    def __init__(self, source: IO[bytes], asked: Asked, grouped: int = _GROUPED) -> None:
+        """`grouped`: rows of a row group as written."""
+        self._arrow, parquet = _library()
+        asked.check()
+        self._grouped = grouped
+        self._waiting: deque[Any] = deque()
+        self._group: list[Any] = []
+        self._held = 0
+        self._out = _Taken()
+        with self._told():
+            self._file = parquet.ParquetFile(source)
+            columns = self._file.schema_arrow
+            self._contact, self._kind = places(columns.names, asked)
+            used = [self._contact] if self._kind is None else [self._contact, self._kind]
+            _check(self._arrow, columns, used)
+            self._schema = _schema(self._arrow, columns)
+            self._writer = parquet.ParquetWriter(self._out, self._schema)
+        self.rows: int = self._file.metadata.num_rows
+
+    def pieces(self, rows: int = _BATCH) -> Iterator[Piece]:
+        """Contacts for `Bare`, of so many rows at once; `joined` takes what it made of each."""
+        row = 1
+        with self._told():
+            for batch in self._file.iter_batches(rows):
+                contacts = batch.column(self._contact).to_pylist()
+                kinds = self._kinds(batch)
+                self._waiting.append(batch)
+                yield Piece(row, msgspec.json.encode([*zip(kinds, contacts, strict=True)]))
+                row += len(contacts)
+
+    def joined(self, beside: bytes) -> bytes:
+        """The next bytes of the result, once they are enough for a row group; else none."""
+        batch = _joined(self._arrow, self._schema, self._waiting.popleft(), beside)
+        self._group.append(batch)
+        self._held += batch.num_rows
+        return self._written() if self._held >= self._grouped else b""
+
+    def finish(self) -> bytes:
+        """The last bytes."""
+        last = self._written() if self._group else b""
+        with self._told():
+            self._writer.close()
+        return last + self._out.take()
+
+    def _kinds(self, batch: Any) -> list[str | None]:  # noqa: ANN401 - pyarrow
+        if self._kind is None:
+            return [None] * batch.num_rows
+        return [
+            None if each is None else str(each) for each in batch.column(self._kind).to_pylist()
+        ]
+
+    def _written(self) -> bytes:
+        with self._told():
+            self._writer.write_table(self._arrow.Table.from_batches(self._group))
+        self._group, self._held = [], 0
+        return self._out.take()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What pyarrow refuses, as the file's own fault."""
+        try:
+            yield
+        except self._arrow.ArrowException as error:
+            fact = f"not Parquet that can be read: {type(error).__name__}"
+            raise Unusable(fact, _WHOLE) from None
+
+
 def run(job: Job, source: io.BufferedIOBase, out: IO[bytes]) -> Result:
     """Read, ask, write; `job.moved` is told bytes of the file. Raises `Unusable`, OSError."""
-    arrow, parquet = _library()
-    job.asked.check()
-    digest = hashlib.file_digest(source, "sha256").hexdigest()
+    _library()
+    came, went = hashlib.file_digest(source, "sha256"), hashlib.sha256()
     size = source.seek(0, io.SEEK_END)
-    try:
-        file = parquet.ParquetFile(source)
-        contact, kind = places(file.schema_arrow.names, job.asked)
-        _check(arrow, file.schema_arrow, [contact] if kind is None else [contact, kind])
-        written = _Hashed(out)
-        schema = _schema(arrow, file.schema_arrow)
-        with parquet.ParquetWriter(written, schema) as writer:
-            group = []
-            for batch, beside in _batches(job, file, contact, kind):
-                group.append(_joined(arrow, schema, batch, beside))
-                job.moved(size * batch.num_rows // max(1, file.metadata.num_rows))
-                if len(group) == _GROUPED:
-                    writer.write_table(arrow.Table.from_batches(group))
-                    group = []
-            if group:
-                writer.write_table(arrow.Table.from_batches(group))
-    except arrow.ArrowException as error:
-        raise Unusable(f"not Parquet that can be read: {type(error).__name__}", _WHOLE) from None
-    return Result(job.tally, digest, written.digest.hexdigest())
+    rewriting = Rewriting(cast(IO[bytes], source), job.asked)
+
+    def write(data: bytes) -> None:
+        went.update(data)
+        out.write(data)
+
+    for done in job.scrubbed(Contacts(job.asked), rewriting.pieces()):
+        write(rewriting.joined(done.out))
+        job.moved(size * done.tally.rows // max(1, rewriting.rows))
+    write(rewriting.finish())
+    return Result(job.tally, came.hexdigest(), went.hexdigest())
 
 
 _WHOLE: Final = "is the file whole? Write it anew, or export it as CSV"
@@ -138,26 +203,6 @@ def _schema(arrow: Any, schema: Any) -> Any:  # noqa: ANN401 - pyarrow
     return schema
 
 
-def _batches(job: Job, file: Any, contact: int, kind: int | None) -> Iterator[tuple[Any, bytes]]:  # noqa: ANN401
-    """Batches with what stands beside their rows."""
-    waiting: deque[Any] = deque()
-
-    def pieces() -> Iterator[Piece]:
-        row = 1
-        for batch in file.iter_batches(_BATCH):
-            contacts = batch.column(contact).to_pylist()
-            kinds = [None] * len(contacts) if kind is None else batch.column(kind).to_pylist()
-            pairs = [
-                (None if k is None else str(k), c) for k, c in zip(kinds, contacts, strict=True)
-            ]
-            waiting.append(batch)
-            yield Piece(row, msgspec.json.encode(pairs))
-            row += len(contacts)
-
-    for done in job.scrubbed(Contacts(job.asked), pieces()):
-        yield waiting.popleft(), done.out
-
-
 def _joined(arrow: Any, schema: Any, batch: Any, beside: bytes) -> Any:  # noqa: ANN401 - pyarrow
     known: dict[bytes, tuple[Any, ...]] = {}
     rows = []
@@ -177,13 +222,13 @@ def _rendered(said: Said) -> str:
     return text.decode()
 
 
-class _Hashed(io.RawIOBase):
-    """A file that is written from beginning to end, and digested on the way."""
+class _Taken(io.RawIOBase):
+    """A file that is written from beginning to end, and taken away as it is written."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.digest = hashlib.sha256()
-        self._out = out
+        self._parts: list[bytes] = []
+        self._size = 0
 
     def writable(self) -> bool:
         """It is."""
@@ -191,9 +236,15 @@ class _Hashed(io.RawIOBase):
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
         """Append."""
-        self.digest.update(data)
-        return self._out.write(data)
+        self._parts.append(bytes(data))
+        self._size += len(self._parts[-1])
+        return len(self._parts[-1])
 
     def tell(self) -> int:
-        """Bytes so far."""
-        return self._out.tell()
+        """Bytes so far, taken or not."""
+        return self._size
+
+    def take(self) -> bytes:
+        """What came since the last time."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
