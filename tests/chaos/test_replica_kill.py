@@ -25,7 +25,7 @@ from tests.support.copywriter import WRONG, Seen
 
 LONG: Final = os.environ.get("NOLI_CHAOS") == "long"
 SEED: Final = int(os.environ.get("NOLI_CHAOS_SEED") or secrets.randbelow(100_000))
-KILLS: Final = 300 if LONG else 40
+KILLS: Final = 300 if LONG else 30
 CROWD: Final = 100
 #: A life of a writer or reader before it is killed, at most, in seconds.
 LIFE_S: Final = 0.12

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -36,9 +37,13 @@ async def received(request: Request, folder: Path, most: int) -> AsyncIterator[I
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most:
         raise _too_large(most)
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(folder)) as spool:
-        file = cast(IO[bytes], spool)
+    with ExitStack() as stack:
         try:
+            await asyncio.to_thread(partial(folder.mkdir, parents=True, exist_ok=True, mode=0o700))
+            spool = stack.enter_context(
+                tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(folder))
+            )
+            file = cast(IO[bytes], spool)
             await _take(request, file, most)
         except OSError as error:
             detail = f"no room to take the list: {error.strerror}; send it again later"

@@ -166,7 +166,6 @@ def scrub_handler(
     gate: Gate, keyring: Keyring, room: Room
 ) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint: 200 with the list, or 4xx before the first byte of it."""
-    room.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def post_scrub(request: Request) -> Response:
         _authorise(request, keyring)
