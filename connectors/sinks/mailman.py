@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr
 
 from connectors import coarse, protocol
 from connectors.coarse import Scope, rounded
@@ -38,7 +38,9 @@ class Mailman:
         """Which Mailman, which lists."""
 
         url: Annotated[
-            str, Field(description="REST interface of Mailman core: http://host:8001/3.1.")
+            str,
+            AfterValidator(http_url),
+            Field(description="REST interface of Mailman core: http://host:8001/3.1."),
         ]
         user: Annotated[str, Field(description="admin_user of its [webservice].")] = "restadmin"
         password: Annotated[SecretStr, Field(description="admin_pass of its [webservice].")]
@@ -54,11 +56,6 @@ class Mailman:
         ca_file: Annotated[
             Path | None, Field(description="PEM file of the authorities to trust instead.")
         ] = None
-
-        @field_validator("url")
-        @classmethod
-        def _is_url(cls, value: str) -> str:
-            return http_url(value)
 
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - it asks no name
         self._config = config

@@ -6,27 +6,23 @@ made inactive, last of all, is made active again.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-import orjson
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field
 
-from connectors import coarse, protocol
+from connectors import coarse, protocol, trytond
 from connectors.coarse import Scope, rounded
-from connectors.egress import Asked, Egress, http_url
+from connectors.egress import Egress, http_url
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
-from connectors.rest import answered, in_turn, parsed
+from connectors.rest import in_turn
 from noli.domain.channel import Channel, Kind, Purpose
 from noli.runtime.clock import now_ms
 
 _EMAIL: Final = "marketing.email"
 _LIST: Final = "marketing.email.list"
-#: Tryton hides inactive rows from a search and from a change, unless told to show them.
-_CONTEXT: Final = {"active_test": False}
 
 
 class Row(NamedTuple):
@@ -46,10 +42,12 @@ class Tryton:
         """Which database, which lists, as whom."""
 
         url: Annotated[
-            str, Field(description="http(s)://host:8000/database, without what comes after it.")
+            str,
+            AfterValidator(http_url),
+            Field(description="http(s)://host:8000/database, without what comes after it."),
         ]
         key: Annotated[
-            SecretStr, Field(description="Key of a user application `rest`, validated there.")
+            trytond.Key, Field(description="Key of a user application `rest`, validated there.")
         ]
         user: Annotated[
             str, Field(description="Login of the user that the key is of; nobody else's.")
@@ -67,11 +65,6 @@ class Tryton:
             Path | None, Field(description="PEM file of the authorities to trust instead.")
         ] = None
 
-        @field_validator("url")
-        @classmethod
-        def _is_url(cls, value: str) -> str:
-            return http_url(value)
-
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - it asks no name
         self._config = config
         self._way = Egress(
@@ -81,6 +74,7 @@ class Tryton:
             allow_private=True,  # the company's own
             ca_file=config.ca_file,
         )
+        self._there = trytond.Database(self._way, config.key)
         self._us: int | None = None
         self.traits = protocol.Traits(
             read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
@@ -111,20 +105,20 @@ class Tryton:
         await self._way.aclose()
 
     async def _problems(self) -> list[Problem]:
-        us = await self._ask(
+        us = await self._there.ask(
             "GET", "res.user", [["login", "=", self._config.user]], fields=["name"]
         )
-        me = await self._ask("POST", "res.user/get_preferences", body={})
+        me = await self._there.ask("POST", "res.user/get_preferences", body={})
         if [user["name"] for user in us] != [me["name"]]:
             return [Problem("config.user: the key is somebody else's", "name the key's user")]
         body = {"context_only": True}
-        groups = (await self._ask("POST", "res.user/get_preferences", body=body))["groups"]
+        groups = (await self._there.ask("POST", "res.user/get_preferences", body=body))["groups"]
         may = [["model", "=", _EMAIL], ["perm_write", "=", True]]
-        rights = await self._ask("GET", "ir.model.access", may, fields=["group"])
+        rights = await self._there.ask("GET", "ir.model.access", may, fields=["group"])
         if not any(right["group"] in {None, *groups} for right in rights):
             return [Problem("config.user: may not change addresses", "add it to group Marketing")]
         domain = [["id", "in", list(self._config.lists)]]
-        there = {row["id"] for row in await self._ask("GET", _LIST, domain, fields=["name"])}
+        there = {row["id"] for row in await self._there.ask("GET", _LIST, domain, fields=["name"])}
         missing = sorted(set(self._config.lists) - there)
         return [Problem(f"config.lists: there is no list {n}", "name its id") for n in missing]
 
@@ -139,7 +133,7 @@ class Tryton:
             wanted = said.until > now_ms()
             if wanted != row.active and (not wanted or row.writer == ours):
                 body, place = {"active": wanted}, f"{_EMAIL}/{row.id}"
-                answer = await self._ask("PUT", place, body=body, fields=["active"])
+                answer = await self._there.ask("PUT", place, body=body, fields=["active"])
                 if bool(answer["active"]) != wanted:
                     return Retry("not_kept")
         return result or protocol.Applied()
@@ -158,7 +152,7 @@ class Tryton:
         """Our own id there. Raises `Retry`."""
         if self._us is None:
             domain = [["login", "=", self._config.user]]
-            found = await self._ask("GET", "res.user", domain, fields=["login"])
+            found = await self._there.ask("GET", "res.user", domain, fields=["login"])
             if not found:
                 raise Retry("no_such_user")
             self._us = int(found[0]["id"])
@@ -173,37 +167,13 @@ class Tryton:
         ]
         fields = ("email", "list_", "active", "write_uid", "create_uid")
         found: dict[str, list[Row]] = {}
-        for row in await self._ask("GET", _EMAIL, domain, fields=fields):
+        for row in await self._there.ask("GET", _EMAIL, domain, fields=fields):
             writer = row["write_uid"] or row["create_uid"]
             one = Row(row["id"], row["email"], row["list_"], bool(row["active"]), writer)
             found.setdefault(one.email, []).append(one)
         return found
 
-    async def _ask(
-        self,
-        method: str,
-        name: str,
-        domain: Sequence[object] | None = None,
-        *,
-        fields: Sequence[str] = (),
-        body: Mapping[str, object] | None = None,
-    ) -> Any:  # noqa: ANN401 - JSON
-        """Tryton's answer. Raises `Retry` for anything but a 200."""
-        query = {"f": fields} if domain is None else {"f": fields, "d": _encoded(domain)}
-        headers = {
-            "Authorization": f"Bearer {self._config.key.get_secret_value()}",
-            "Content-Type": "application/json",
-            "X-Tryton-Context": _encoded(_CONTEXT),
-        }
-        path = f"/rest/model/{name}"
-        sent = b"" if body is None else orjson.dumps(body)
-        return parsed(await answered(self._way, Asked(method, path, query, sent, headers)))
-
 
 def _address(contact: Contact | None) -> str:
     """As Tryton writes it; empty: no address."""
     return contact.value.lower() if contact and contact.kind == Kind.EMAIL else ""
-
-
-def _encoded(value: object) -> str:
-    return urlsafe_b64encode(orjson.dumps(value)).decode()

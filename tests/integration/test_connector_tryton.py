@@ -101,6 +101,13 @@ async def test_check_names_the_user_and_the_list(tryton: Office) -> None:
     assert await problems(tryton.config(news, url=elsewhere)) == ["config.url: http_404"]
 
 
+def test_a_key_that_cannot_be_sent_is_not_quoted(tryton: Office) -> None:
+    """A line end in it, as a file has one: the field is named, not the key."""
+    with pytest.raises(ValueError, match="is no key") as caught:
+        tryton.config(1, key="hunter2-and-more\n")
+    assert "hunter2" not in str(caught.value)
+
+
 async def test_a_user_without_the_right_is_found_out(tryton: Office) -> None:
     """`check` proves the right to change addresses without changing one; a change is a `Retry`."""
     news = tryton.new_list()
