@@ -70,6 +70,10 @@ type: $(STAMP) ## mypy --strict on code and tests
 	@$(BIN)/mypy
 check: lint type ## lint and type
 
+.PHONY: peers
+peers: $(STAMP) ## Fetch the servers that tests talk to and pip installs (they do it by themselves, later)
+	@$(BIN)/python -m tests.support.environments
+
 .PHONY: test unit contract integration packaging chaos
 test: $(STAMP) ## Every room in one run: unit, contract, integration, packaging, short chaos
 	@$(PYTEST) $(ROOMS)

@@ -45,3 +45,8 @@ def run(*argv: object, cwd: Path | None = None) -> None:
         words, capture_output=True, text=True, check=False, timeout=INSTALL_S, cwd=cwd
     )
     assert done.returncode == 0, f"{' '.join(words[:4])}: {(done.stdout + done.stderr)[-4000:]}"
+
+
+if __name__ == "__main__":
+    for each in sorted(REQUIREMENTS.glob("*.txt")):
+        print(f"{each.stem}: {environment(each.stem)}")  # noqa: T201 - `make peers`
