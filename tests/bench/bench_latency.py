@@ -12,20 +12,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from noli.cli.demo.verdict import percentile
 from noli.runtime import clock, registry
-from noli.runtime.tail import Reading
 from schemas.codec import Codec
 from tests.bench.engines.report import measured_on
 from tests.support.blackbox import until
 from tests.support.pulse import Pulse, felt
+from tests.support.receipts import receipts
 from tests.support.traffic import RATE, Traffic
 from tests.support.world import World, opened
 
@@ -117,7 +117,7 @@ def measured(world: World, pulse: Pulse, codec: Codec, window: tuple[int, int]) 
         if inside(accepted := int(codec.decode(beat.value)[1]["accepted"]), window)
     ]
     applied: dict[str, list[float]] = {"crm": [], "dialer": []}
-    for receipt in receipts(world, codec):
+    for receipt in receipts(world.settings(), codec):
         applied[receipt["app"]] += [
             receipt["at"] - change["accepted"]
             for change in receipt["changes"]
@@ -134,22 +134,6 @@ def measured(world: World, pulse: Pulse, codec: Codec, window: tuple[int, int]) 
 def inside(moment: int, window: tuple[int, int]) -> bool:
     """Whether a moment lies in the window."""
     return window[0] <= moment <= window[1]
-
-
-def receipts(world: World, codec: Codec) -> list[Mapping[str, Any]]:
-    """Every receipt, once the newest is old enough that none is under way."""
-    found: list[Mapping[str, Any]] = []
-    reading = Reading(world.settings(), "noli.receipts")
-    end = clock.now_ms()
-    try:
-        while not found or found[-1]["at"] < end:
-            batch = [codec.decode(record.value)[1] for record in reading.take(1.0) if record.value]
-            if not batch and found:
-                break
-            found += batch
-    finally:
-        reading.close()
-    return found
 
 
 def written(rows: Sequence[Row], gaps: Sequence[float]) -> str:
