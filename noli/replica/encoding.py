@@ -63,6 +63,11 @@ def shape_of(token: bytes, value: bytes) -> int:
     return int.from_bytes(value[_SHAPE_AT:_UNTIL_AT], "big")
 
 
+def checksum_of(value: bytes) -> bytes:
+    """What tells an entry from every other, of its contact and of others."""
+    return value[:_SHAPE_AT]
+
+
 def is_damaged(token: bytes, value: bytes) -> bool:
     """Whether an entry is not the one written."""
     return value[:_SHAPE_AT] != _checksum(token + value[_SHAPE_AT:])

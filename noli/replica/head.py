@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 #: Changes with the layout of a copy; one of another format is rebuilt, never migrated.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 #: What the pepper signs, so that a wrong one is told from a copy in which nobody stands.
 _SIGNED: Final = b"noli replica: which pepper"

@@ -31,7 +31,7 @@ def put(store: Store, interner: Interner, entries: Entries, head: Head) -> int:
                 continue
             standing = txn.get(token, b"", store.contacts)
             if is_damaged(token, standing) or interner.supersedes(value, standing):
-                txn.put(token, value, db=store.contacts)
+                store.replace(txn, token, value)
             else:
                 kept += 1
         store.put_head(txn, head)

@@ -117,10 +117,12 @@ class Reader:
                 check_readable(head, *self._pepper)
                 self._seen = (number, as_of(head.positions))
             get, contacts = txn.get, store.contacts
-            items = [self._item(store, token, get(token, None, contacts)) for token in tokens]
+            items = [self._item(store, txn, token, get(token, None, contacts)) for token in tokens]
         return self._seen[1], items
 
-    def _item(self, store: Store, token: bytes, value: bytes | None) -> Found | Damaged | None:
+    def _item(
+        self, store: Store, txn: lmdb.Transaction[bytes], token: bytes, value: bytes | None
+    ) -> Found | Damaged | None:
         if value is None:
             return None
         try:
@@ -131,6 +133,8 @@ class Reader:
                 if len(self._shapes) >= _SHAPES:
                     self._shapes.clear()
                 self._shapes[number] = shape
+            if shape.allows:
+                store.check_newest(txn, token, value)
             return shape, value
         except Damaged as damage:
             return damage

@@ -112,7 +112,7 @@ UNHEARD_OF: Final = Ruling(_NOTHING_KNOWN, _NOTHING_KNOWN, None)
 class Shape:
     """A compiled shape: the law's answers to the questions asked of it, kept."""
 
-    __slots__ = ("_brands", "_products", "_rows", "_rulings", "times")
+    __slots__ = ("_brands", "_products", "_rows", "_rulings", "allows", "times")
 
     def __init__(self, stored: bytes) -> None:
         try:
@@ -120,6 +120,8 @@ class Shape:
         except msgspec.MsgspecError as error:
             raise Damaged("a shape that is not JSON rows") from error
         self.times: int = 1 + max((r.until for r in rows if r.until is not None), default=-1)
+        #: Whether it allows anything, to anybody.
+        self.allows: bool = any(row.allowed for row in rows)
         self._brands = frozenset(row.brand for row in rows) | {EVERY_BRAND}
         self._products = frozenset(product for row in rows for product in row.products)
         self._rows = _known(rows, self._brands)

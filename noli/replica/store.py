@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import lmdb
 import msgspec
 
-from noli.replica.encoding import Damaged, seal, unseal
+from noli.replica.encoding import Damaged, checksum_of, seal, unseal
 from noli.replica.head import Head, Refused
 from noli.runtime.clock import now_us
 
@@ -27,6 +27,7 @@ _GENERATION: Final = "g-"
 
 _CONTACTS: Final = b"contacts"
 _SHAPES: Final = b"shapes"
+_NEWEST: Final = b"newest"
 _META: Final = b"meta"
 _HEAD: Final = b"head"
 
@@ -81,7 +82,7 @@ class Store:
                 readonly=not write,
                 create=write,
                 mode=_FILE_MODE,
-                max_dbs=3,
+                max_dbs=4,
                 max_readers=MAX_READERS,
                 max_spare_txns=16,
                 # A power cut may lose the last transactions, never tear one: their frontier goes
@@ -97,6 +98,10 @@ class Store:
             self._check_length()
             self.contacts = self.env.open_db(_CONTACTS, create=write)
             self.shapes = self.env.open_db(_SHAPES, create=write)
+            #: Of every contact whose entry was replaced: the checksum of the one that stands. LMDB
+            #: leaves old pages on the disk; were one taken for the page that stands (a damaged
+            #: pointer, a write that the disk lost), an allowance on it would be whole and wrong.
+            self.newest = self.env.open_db(_NEWEST, create=write)
             self.meta = self.env.open_db(_META, create=write)
         except lmdb.Error as error:
             self.env.close()
@@ -162,6 +167,17 @@ class Store:
     def append(self, txn: lmdb.Transaction[bytes], entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Add entries that sort after every entry there is: fills whole pages."""
         txn.cursor(self.contacts).putmulti(entries, append=True)
+
+    def replace(self, txn: lmdb.Transaction[bytes], token: bytes, value: bytes) -> None:
+        """Put an entry over the one that stands."""
+        txn.put(token, value, db=self.contacts)
+        txn.put(token, checksum_of(value), db=self.newest)
+
+    def check_newest(self, txn: lmdb.Transaction[bytes], token: bytes, value: bytes) -> None:
+        """Raise `Damaged` for an entry that was replaced, and should not be there to be found."""
+        newest = txn.get(token, None, self.newest)
+        if newest is not None and newest != checksum_of(value):
+            raise Damaged("an entry that was replaced")
 
     def put_head(self, txn: lmdb.Transaction[bytes], head: Head) -> None:
         """Set the head."""

@@ -7,6 +7,8 @@ import random
 import secrets
 import shutil
 import signal
+import struct
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -26,7 +28,7 @@ from tests.support.replica import person
 
 LONG: Final = os.environ.get("NOLI_CHAOS") == "long"
 SEED: Final = int(os.environ.get("NOLI_CHAOS_SEED") or secrets.randbelow(100_000))
-DAMAGES: Final = 3_000 if LONG else 100
+DAMAGES: Final = 3_000 if LONG else 160
 #: A damage after which the process ends called nobody.
 CRASHES: Final = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE}
 LIVES: Final = 20
@@ -38,6 +40,10 @@ QUESTIONS: Final = [
     Question(CONTROLLER, person(number), "operator_call", "marketing") for number in range(PEOPLE)
 ]
 _PAGE: Final = 4096
+#: Of LMDB's page: where its flags stand, the bit of a branch, the bytes of its header.
+_FLAGS_AT: Final = 10
+_BRANCH: Final = 1
+_HEADER: Final = 16
 #: Where a page's header and its pointers stand: what most of LMDB's trust rests on.
 _STRUCTURE: Final = 120
 WRONG: Final = 3
@@ -72,8 +78,12 @@ def damage_and_ask(copy: Path, seed: int, done: Path) -> None:
     assert generation is not None
     file = os.open(generation / "data.mdb", os.O_RDWR)
     size = os.fstat(file).st_size
+    pointers = [*_pointers(file, size)]
     for count in range(1, DAMAGES + 1):
         at, rubbish = _damage(chance, file, size)
+        if chance.randrange(2):  # to a page that may hold what stood there before
+            at = chance.choice(pointers)
+            rubbish = bytes([os.pread(file, 1, at)[0] ^ 1 << chance.randrange(8)])
         whole = os.pread(file, len(rubbish), at)
         os.pwrite(file, rubbish, at)
         with Gate.open(copy, pepper=PEPPER, lease_seconds=600) as gate:
@@ -84,6 +94,16 @@ def damage_and_ask(copy: Path, seed: int, done: Path) -> None:
             os._exit(WRONG)
         os.pwrite(file, whole, at)
         done.write_text(str(count))
+
+
+def _pointers(file: int, size: int) -> Iterator[int]:
+    """Where branch pages name the pages below them."""
+    for page in range(2 * _PAGE, size, _PAGE):
+        content = os.pread(file, _PAGE, page)
+        flags, lower = struct.unpack_from("<HH", content, _FLAGS_AT)
+        if flags & _BRANCH:
+            for at in range(_HEADER, lower, 2):
+                yield page + struct.unpack_from("<H", content, at)[0]
 
 
 def _damage(chance: random.Random, file: int, size: int) -> tuple[int, bytes]:

@@ -278,7 +278,7 @@ def test_shapes_with_a_gap_are_refused(tmp_path: Path) -> None:
     "over, ends",
     [
         ({"topic_id": "another"}, (9,)),
-        ({"format": 2}, (9,)),
+        ({"format": 99}, (9,)),
         ({"pepper_version": 2}, (9,)),
         ({"pepper_check": "11" * 8}, (9,)),
         ({"positions": (Position(5), Position(5))}, (9,)),
