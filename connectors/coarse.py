@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
-from connectors.protocol import Applied, Change, Contact, Verdict
+from connectors.protocol import Applied, Change, Contact, Traits, Verdict
 from noli.domain.channel import Channel, Kind, Purpose
 from noli.domain.facts import EVERY_BRAND
 from noli.domain.reason import OPERATOR_GUARANTEED
@@ -45,6 +45,18 @@ class Rounded(NamedTuple):
     def applied(self) -> Applied:
         """The receipt's words for it."""
         return Applied(self.note)
+
+
+def traits(batch: int, *, volatile: bool = False) -> Traits:
+    """Those of a target that knows contacts and no versions, and can be asked about each."""
+    return Traits(
+        read_back="exact",
+        batch=batch,
+        versions="ledger",
+        volatile=volatile,
+        every_brand=True,
+        many_controllers=False,
+    )
 
 
 def rounded(change: Change, scope: Scope) -> Rounded:

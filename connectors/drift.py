@@ -38,11 +38,18 @@ class Cause(StrEnum):
 DANGEROUS: Final = frozenset({Cause.ALLOWED, Cause.MISSING, Cause.OLDER})
 
 
-def cause(change: Change, held: Held | None, now: int) -> Cause | None:
-    """What is wrong, at a moment (ms); None: nothing. `held` None: the contact is unknown there."""
+def cause(
+    change: Change, held: Held | None, now: int, *, every_brand: bool = False
+) -> Cause | None:
+    """What is wrong, at a moment (ms); None: nothing. `held` None: the contact is unknown there.
+
+    `every_brand`: what is held of brand `*` counts for all brands, so all of them must allow it.
+    """
     if held is None:
         return Cause.MISSING if said(change) else None
     wanted = _allowed(change, now)
+    if every_brand:
+        wanted = _together(wanted)
     if any(allows and not _covers(wanted, pair) for pair, allows in held.allowed.items()):
         return Cause.ALLOWED
     if held.version is not None and held.version != change.version:
@@ -69,6 +76,15 @@ def repair(change: Change, held: Held | None) -> Change | None:
 def _allowed(change: Change, now: int) -> dict[Pair, bool]:
     """Every pair that is named: whether it is allowed now. A verdict lapses at its `until`."""
     return {v[:3]: v.allowed and (v.until is None or v.until > now) for v in change.verdicts}
+
+
+def _together(wanted: dict[Pair, bool]) -> dict[Pair, bool]:
+    """The same, with every brand's word in that of `*`."""
+    of_all: dict[Pair, bool] = {}
+    for (channel, purpose, _), allowed in wanted.items():
+        pair = channel, purpose, EVERY_BRAND
+        of_all[pair] = allowed and of_all.get(pair, True)
+    return {**wanted, **of_all}
 
 
 def _covers(wanted: dict[Pair, bool], pair: Pair) -> bool:

@@ -157,6 +157,8 @@ class Traits:
     versions: Literal["target", "ledger"] = "target"
     #: True where only we write and a restart forgets all (a switch): it is then filled again.
     volatile: bool = False
+    #: True where brand `*` of what is held is an answer for every brand, not for those not named.
+    every_brand: bool = False
     #: False where the target cannot tell controllers apart: each then needs an app of its own.
     many_controllers: bool = True
 

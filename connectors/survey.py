@@ -68,11 +68,12 @@ async def look(sink: Sink, changes: Sequence[Change]) -> list[Found]:
             held = await sink.read_back(subjects)
     except TimeoutError:
         raise Retry("hung") from None
-    now = now_ms()
+    of_all, now = sink.traits.every_brand, now_ms()
+    causes = [drift.cause(c, held.get(c.token), now, every_brand=of_all) for c in changes]
     return [
         Found(change, held.get(change.token), cause)
-        for change in changes
-        if (cause := drift.cause(change, held.get(change.token), now)) is not None
+        for change, cause in zip(changes, causes, strict=True)
+        if cause is not None
     ]
 
 

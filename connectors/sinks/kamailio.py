@@ -85,13 +85,7 @@ class Kamailio:
             allow_private=True,  # a proxy's commands are nobody's business outside
             ca_file=config.ca_file,
         )
-        self.traits = protocol.Traits(
-            read_back="exact",
-            batch=config.batch,
-            versions="ledger",
-            volatile=True,  # an htable is memory
-            many_controllers=False,
-        )
+        self.traits = coarse.traits(config.batch, volatile=True)  # an htable is memory
 
     async def check(self) -> Sequence[Problem]:
         """Whether it takes our commands and has the table. Writes nothing."""

@@ -87,9 +87,7 @@ class Kannel:
         self._way = Egress(url=config.url, timeout_s=config.timeout_s, keep=1, allow_private=True)
         self._reloading: asyncio.Task[None] | None = None
         self._served = Served(config.listen, f"/{config.key.get_secret_value()}", self._list)
-        self.traits = protocol.Traits(
-            read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
-        )
+        self.traits = coarse.traits(config.batch)
 
     async def serve(self) -> None:
         """Listen for Kannel from the start of this process, and see that it has the list."""

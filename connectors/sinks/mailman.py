@@ -19,7 +19,7 @@ from connectors import coarse, protocol
 from connectors.coarse import Scope, rounded
 from connectors.egress import Answer, Asked, Egress, http_url
 from connectors.protocol import Applied, Change, Contact, Held, Problem, Reject, Result, Retry
-from connectors.rest import answered, in_turn, parsed
+from connectors.rest import answered, fields, in_turn
 from noli.domain.channel import Channel, Kind, Purpose
 from noli.runtime.clock import now_ms
 
@@ -66,9 +66,7 @@ class Mailman:
             allow_private=True,  # the company's own, as a rule on this machine
             ca_file=config.ca_file,
         )
-        self.traits = protocol.Traits(
-            read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
-        )
+        self.traits = coarse.traits(config.batch)
 
     async def check(self) -> Sequence[Problem]:
         """Whether it lets us in, and the lists are there. Writes nothing."""
@@ -140,7 +138,7 @@ class Mailman:
                 if answer.status == HTTPStatus.BAD_REQUEST and _ALREADY not in answer.body:
                     raise Reject("address_refused")
         left = await self._ask("DELETE", f"/lists/{name}/roster/member", {"emails": address})
-        if address not in parsed(left):
+        if address not in fields(left):
             raise Retry("roster_is_silent")
 
     async def _unban(self, name: str, address: str) -> Applied:
@@ -164,7 +162,7 @@ class Mailman:
 
     async def _there(self, path: str) -> bool:
         answer = await self._ask("GET", path, also={404})
-        return answer.status == HTTPStatus.OK and bool(parsed(answer))
+        return answer.status == HTTPStatus.OK and bool(fields(answer))
 
     async def _ask(
         self,

@@ -79,9 +79,7 @@ class Postfix:
         self._config = config
         self._map = f"lmdb:{config.table}"
         self._scope = Scope(Channel.EMAIL, config.purpose, config.brand)
-        self.traits = protocol.Traits(
-            read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
-        )
+        self.traits = coarse.traits(config.batch)
 
     async def check(self) -> Sequence[Problem]:
         """Whether the table can be read, and some restriction asks it rightly. Writes nothing."""

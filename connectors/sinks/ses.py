@@ -72,9 +72,7 @@ class Ses:
         self._config = config
         self._client: Any = None
         self._turn = -math.inf  # of the steady clock: when the next request may go
-        self.traits = protocol.Traits(
-            read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
-        )
+        self.traits = coarse.traits(config.batch)
 
     async def check(self) -> Sequence[Problem]:
         """Whether credentials and list are good, and the topics are the list's. Writes nothing."""

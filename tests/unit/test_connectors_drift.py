@@ -61,6 +61,15 @@ def test_a_brand_is_answered_by_the_row_of_other_brands() -> None:
     assert drift.cause(change(denied), held, NOW_MS) is Cause.ALLOWED
 
 
+def test_a_target_without_brands_may_allow_what_every_brand_allows() -> None:
+    """One brand's denial is everybody's there; a rounded denial is no drift."""
+    one_denied = change(a_verdict(CALLS, allowed=True), a_verdict(BRAND))
+    for allows, cause in ((True, Cause.ALLOWED), (False, None)):
+        held = Held(5, {CALLS: allows})
+        assert drift.cause(one_denied, held, NOW_MS, every_brand=True) is cause
+    assert drift.cause(one_denied, Held(5, {CALLS: True}), NOW_MS) is None
+
+
 PAIRS = st.sampled_from([CALLS, TEXTS, BRAND])
 VERDICTS = st.dictionaries(PAIRS, st.booleans(), min_size=1)
 
