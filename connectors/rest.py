@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -35,6 +35,14 @@ def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON
         return orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         raise Retry("no_json") from None
+
+
+def fields(answer: Answer) -> Mapping[str, Any]:
+    """Its fields. Raises `Retry` where it has none."""
+    found = parsed(answer)
+    if not isinstance(found, dict) or not found:
+        raise Retry("no_fields")
+    return found
 
 
 async def in_turn(

@@ -32,7 +32,8 @@ def request(
     """The change that makes it so, as parameters of SES; None: it is so already.
 
     It says everything anew: SES drops a topic's preference that is not sent again. A contact whose
-    attributes are somebody's text and no JSON object is denied without a note, and stays so.
+    attributes are no JSON object, or have somebody else's `noli`, is denied without a note, and
+    stays so.
     """
     attributes = _attributes(contact.get("AttributesData") or "{}")
     notes = dict(attributes.get(_NOTES) or {}) if attributes is not None else {}
@@ -68,4 +69,5 @@ def _attributes(text: str) -> dict[str, Any] | None:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return found if isinstance(found, dict) else None
+    ours = isinstance(found, dict) and isinstance(found.get(_NOTES, {}), dict)
+    return found if ours else None

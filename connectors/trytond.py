@@ -12,6 +12,7 @@ import orjson
 from pydantic import AfterValidator, SecretStr
 
 from connectors.egress import Asked, Egress
+from connectors.protocol import Retry
 from connectors.rest import answered, parsed
 
 #: Tryton hides inactive rows from a search and from a change, unless told to show them.
@@ -44,7 +45,7 @@ class Database:
         fields: Sequence[str] = (),
         body: Mapping[str, object] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
-        """Tryton's answer. Raises `Retry` for anything but a 200."""
+        """Tryton's answer: rows of a `domain`, else fields. Raises `Retry` for anything else."""
         query = {"f": fields} if domain is None else {"f": fields, "d": _encoded(domain)}
         headers = {
             "Authorization": f"Bearer {self.key.get_secret_value()}",
@@ -53,7 +54,10 @@ class Database:
         }
         path = f"/rest/model/{name}"
         sent = b"" if body is None else orjson.dumps(body)
-        return parsed(await answered(self.way, Asked(method, path, query, sent, headers)))
+        found = parsed(await answered(self.way, Asked(method, path, query, sent, headers)))
+        if not isinstance(found, dict if domain is None else list):
+            raise Retry("no_tryton")
+        return found
 
 
 def _encoded(value: object) -> str:

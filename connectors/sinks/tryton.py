@@ -109,10 +109,12 @@ class Tryton:
             "GET", "res.user", [["login", "=", self._config.user]], fields=["name"]
         )
         me = await self._there.ask("POST", "res.user/get_preferences", body={})
-        if [user["name"] for user in us] != [me["name"]]:
+        if [user["name"] for user in us] != [me.get("name")]:
             return [Problem("config.user: the key is somebody else's", "name the key's user")]
         body = {"context_only": True}
-        groups = (await self._there.ask("POST", "res.user/get_preferences", body=body))["groups"]
+        groups = (await self._there.ask("POST", "res.user/get_preferences", body=body)).get(
+            "groups", ()
+        )
         may = [["model", "=", _EMAIL], ["perm_write", "=", True]]
         rights = await self._there.ask("GET", "ir.model.access", may, fields=["group"])
         if not any(right["group"] in {None, *groups} for right in rights):
@@ -134,7 +136,7 @@ class Tryton:
             if wanted != row.active and (not wanted or row.writer == ours):
                 body, place = {"active": wanted}, f"{_EMAIL}/{row.id}"
                 answer = await self._there.ask("PUT", place, body=body, fields=["active"])
-                if bool(answer["active"]) != wanted:
+                if bool(answer.get("active", not wanted)) != wanted:
                     return Retry("not_kept")
         return result or protocol.Applied()
 

@@ -65,6 +65,18 @@ async def test_nothing_but_a_yes_confirms(
     assert [problem.what for problem in problems] == [f"config.url: {reason}"]
 
 
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null"])
+@pytest.mark.parametrize("name", ["mailman", "tryton"])
+async def test_another_interface_at_that_address_confirms_nothing(name: str, body: bytes) -> None:
+    """JSON, but not theirs: asked again, and the process lives."""
+    with stubborn(Says(200, {"Content-Type": "application/json"}, body)) as (url, _):
+        one = sink(name, url)
+        with pytest.raises(Retry):
+            await one.apply([denial()])
+        assert await one.check() != []
+        await one.aclose()
+
+
 @pytest.mark.parametrize("name", ["mailman", "tryton"])
 async def test_another_server_at_that_address_is_found_out(name: str) -> None:
     """A page that says 200 to everything is no Mailman and no Tryton."""
