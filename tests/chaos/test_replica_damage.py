@@ -28,7 +28,7 @@ from tests.support.replica import person
 
 LONG: Final = os.environ.get("NOLI_CHAOS") == "long"
 SEED: Final = int(os.environ.get("NOLI_CHAOS_SEED") or secrets.randbelow(100_000))
-DAMAGES: Final = 3_000 if LONG else 160
+DAMAGES: Final = 1_000 if LONG else 160
 #: A damage after which the process ends called nobody.
 CRASHES: Final = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE}
 LIVES: Final = 20
