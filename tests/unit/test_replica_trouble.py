@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from noli.replica import gate as gates
 from noli.replica import store as copies
 from noli.replica.gate import Answer, Gate
 from noli.replica.head import Position
+from noli.replica.intern import Interner
+from noli.replica.put import put
+from noli.replica.take import Taker
 from noli.runtime import metrics
 from tests.support.copies import (
     ALICE,
+    CODEC,
     CONTROLLER,
     NOW,
     PEPPER,
@@ -143,6 +148,47 @@ def _set(generation: Path, name: str, key: bytes, value: bytes) -> None:
     database = getattr(store, name)
     store.write(lambda txn: txn.put(key, value, db=database))
     store.close()
+
+
+def _follow(generation: Path, record: Mapping[str, Any]) -> None:
+    """What the writer does with one more decision about Alice."""
+    store = copies.Store(generation, write=True)
+    interner = Interner(CODEC, store.all_shapes())
+    head, log = store.head(), Log()
+    log.decide(ALICE, record)
+    taker = Taker(CODEC, interner, head.pepper_version, head.positions)
+    put(store, interner, taker.take(log.messages).entries, head)
+    store.close()
+
+
+def _entry(generation: Path) -> tuple[bytes, bytes]:
+    store = copies.Store(generation, write=True)
+    with store.env.begin() as txn:
+        [found] = list(txn.cursor(store.contacts))
+    store.close()
+    return found
+
+
+def test_an_allowance_that_was_replaced_is_not_believed(tmp_path: Path) -> None:
+    """Found where the denial should be, as on an old page: whole, of the contact, and refused."""
+    generation = fresh(tmp_path, [(ALICE, decision([row()]))])
+    token, old = _entry(generation)
+    _follow(generation, decision([denial("OBJECTED")], version=2))
+    assert ask(tmp_path).reasons == ("OBJECTED",)
+    _set(generation, "contacts", token, old)
+    assert ask(tmp_path).reasons == ("STALE_REPLICA",)
+    _follow(generation, decision([row()], version=3))
+    assert ask(tmp_path).allowed
+
+
+def test_the_next_decision_mends_a_damaged_entry(tmp_path: Path) -> None:
+    """Whatever version the damaged bytes say."""
+    generation = fresh(tmp_path, [(ALICE, decision([row()], version=9))])
+    token, entry = _entry(generation)
+    _set(generation, "contacts", token, entry[:-1] + b"\x7f")
+    assert ask(tmp_path).reasons == ("STALE_REPLICA",)
+    _follow(generation, decision([denial("OBJECTED")], version=2))
+    assert ask(tmp_path).reasons == ("OBJECTED",)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database" * 1000, None])
