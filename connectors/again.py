@@ -87,6 +87,19 @@ class Again:
         if len(kept) > _RECENT:
             del kept[next(iter(kept))]
 
+    def restricted_as_of(self) -> int | None:
+        """Whatever takes somebody away and was accepted before this (ms) is applied.
+
+        None: something of the kind waits, or may. Allowances that wait do not count.
+        """
+        tracks = self._tracks.values()
+        doubt = any(track.catching_up or track.unreadable for track in tracks)
+        if doubt or self.held or self._waiting.restricts:
+            return None
+        beacons = [track.frontier.newest_beacon() for track in tracks]
+        known = [as_of for as_of in beacons if as_of is not None]
+        return min(known) if known and len(known) == len(beacons) else None
+
     def news(self) -> None:
         """Something was settled, or a partition was lost."""
         self._settled.set()

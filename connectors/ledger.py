@@ -15,7 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from connectors.protocol import Applied, Change, Contact, Held, Problem, Result, Sink, Subject
+from connectors.protocol import (
+    Applied,
+    Change,
+    Contact,
+    Held,
+    Leased,
+    Problem,
+    Result,
+    Sink,
+    Subject,
+)
 from noli.domain.channel import Kind
 
 #: Only this process's user may read the contacts in it.
@@ -147,6 +157,11 @@ class Ledgered:
         ]
         found = await self._sink.read_back([subject for subject in named if subject.contact])
         return {token: held._replace(version=told[token].version) for token, held in found.items()}
+
+    async def renew(self, as_of: int) -> None:
+        """As the sink does, where its target has a lease."""
+        if isinstance(self._sink, Leased):
+            await self._sink.renew(as_of)
 
     async def aclose(self) -> None:
         """Close both."""

@@ -15,7 +15,7 @@ from typing import Final
 from connectors.again import Again
 from connectors.drift import DANGEROUS, Cause
 from connectors.manifest import Manifest
-from connectors.protocol import Retry, Sink
+from connectors.protocol import Leased, Retry, Sink
 from connectors.survey import Found, Office, Survey, look
 from noli.runtime import metrics
 from noli.runtime.apps import Following
@@ -25,6 +25,8 @@ from noli.wire.apps import JOBS, App, Face, Job, State, Verb
 
 #: How long one look at `noli.apps` waits for news, in seconds.
 _WAIT_S: Final = 0.2
+#: How often a target with a lease is told, in seconds: several times within a lease.
+_RENEW_S: Final = 5.0
 _MS_PER_HOUR: Final = 3_600_000
 #: Whoever owns this partition asks for what is due; one of the application's processes does.
 _FIRST: Final = 0
@@ -51,6 +53,7 @@ class Orders:
         self._job: str | None = None
         self._looks_at = steady() + manifest.reconcile.recent_seconds
         self._verified: dict[str, int] = {}
+        self._renews_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled, or the process is to stop; raises what broke a job."""
@@ -63,6 +66,7 @@ class Orders:
                 if sink.traits.read_back == "exact":
                     await self._ask_for_what_is_due(self._app())
                     await self._look_at_recent(sink)
+                await self._renew(sink)
         finally:
             await self._drop_task()
             await sink.aclose()
@@ -141,6 +145,17 @@ class Orders:
         await self._o.runner.verified(news)
         self._verified = {change.token: change.version for change in right}
         await self._heal(wrong, volatile=sink.traits.volatile)
+
+    async def _renew(self, sink: Sink) -> None:
+        """Let a target with a lease go on, while nobody waits there to be refused."""
+        as_of = self._o.runner.again.restricted_as_of()
+        if as_of is None or not isinstance(sink, Leased) or steady() < self._renews_at:
+            return
+        self._renews_at = steady() + _RENEW_S
+        try:
+            await sink.renew(as_of)
+        except Retry as error:
+            self._log.warning("lease.not_renewed", reason=error.reason)
 
     async def _heal(self, wrong: list[Found], *, volatile: bool) -> None:
         causes = Counter(one.cause.value for one in wrong)

@@ -20,6 +20,7 @@ __all__ = [
     "Contact",
     "Fixable",
     "Held",
+    "Leased",
     "Problem",
     "Reject",
     "Result",
@@ -208,6 +209,17 @@ class Serving(Protocol):
 
     async def serve(self) -> None:
         """Listen; once, before the first `apply`, which tries again. Raises `Retry`."""
+
+
+@runtime_checkable
+class Leased(Protocol):
+    """A sink whose target refuses everybody once it was not told for long how fresh it is."""
+
+    async def renew(self, as_of: int) -> None:
+        """Whatever takes somebody away and was accepted before `as_of` (ms) stands in the target.
+
+        Called every few seconds while that is so. Raises `Retry`.
+        """
 
 
 @runtime_checkable

@@ -140,6 +140,13 @@ class Waiting:
         """Whether a change of this contact waits or is in flight."""
         return token in self._entries or token in self._flying
 
+    @property
+    def restricts(self) -> bool:
+        """Whether somebody waits, or is in flight, from whom something is taken away."""
+        held = (self._entries.get(token) for token in (*self._put_off, *self._flying))
+        entries = (*self._flying.values(), *(entry for entry in held if entry))
+        return bool(self._urgent) or any(_takes_away(e.change.verdicts) for e in entries)
+
     def next_alarm(self) -> float | None:
         """When to look again for a contact that was put off (seconds, steady clock)."""
         return self._alarms[0][0] if self._alarms else None

@@ -28,6 +28,8 @@ from noli.runtime.clock import now_ms
 #: The last second that its integers hold (32 bits, also in 5.6): from 2038 on all is refused.
 _LAST_S: Final = (1 << 31) - 1
 _S: Final = 1_000  # ms in a second
+#: The key of the lease: as of when, in seconds, whoever objected is refused. No number begins so.
+_AS_OF: Final = "as_of"
 _E164: Final = re.compile(r"\+([1-9]\d{3,14})", re.ASCII)
 #: Connections, and so commands at once; each holds one of its `tcp_children` for a moment.
 _CONNECTIONS: Final = 4
@@ -124,6 +126,12 @@ class Kamailio:
             token: Held(None, {self._scope: until_s > now_s})
             for (token, _), until_s in zip(named, untils, strict=True)
         }
+
+    async def renew(self, as_of: int) -> None:
+        """Its route refuses everybody once this is older than its lease."""
+        answer = await self._said("htable.seti", self._config.table, _AS_OF, as_of // _S)
+        if _message(answer):
+            raise Retry(_code(answer))
 
     async def aclose(self) -> None:
         """Close the kept connections."""

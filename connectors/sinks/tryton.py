@@ -76,9 +76,7 @@ class Tryton:
         )
         self._there = trytond.Database(self._way, config.key)
         self._us: int | None = None
-        self.traits = protocol.Traits(
-            read_back="exact", batch=config.batch, versions="ledger", many_controllers=False
-        )
+        self.traits = coarse.traits(config.batch)
 
     async def check(self) -> Sequence[Problem]:
         """Whether the key is that user's, may change addresses, and the lists are there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,17 @@ async def _applied(proxy: Proxy, *changes: Any, **over: Any) -> Any:  # noqa: AN
         return await target.apply(changes)
     finally:
         await target.aclose()
+
+
+@pytest.mark.rule("OBJECT")
+async def test_a_proxy_that_hears_nothing_declines_everybody(own_proxy: Proxy) -> None:
+    """The lease: half a minute after what the connector vouched for, nobody is called."""
+    contact, now_s = phone("+393470000009"), int(time.time())
+    target = sink(own_proxy)
+    await target.apply([a_change(None, 1, a_verdict(allowed=True), contact=contact)])
+    for age_s, answer in ((0, TAKEN), (60, DECLINED), (5, TAKEN)):
+        await target.renew((now_s - age_s) * 1000)
+        assert own_proxy.call(contact.value) == answer
+    own_proxy.command("htable.delete", "noli", "as_of")
+    assert own_proxy.call(contact.value) == DECLINED
+    await target.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ SCENARIO: Final = Path(__file__).with_name("sipp_caller.xml")
 EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "kamailio" / "noli.cfg"
 #: Of one SIPp, in seconds.
 CALL_S: Final = 20.0
+#: Of the lease that a proxy here starts with, in seconds: nobody renews it.
+DAY_S: Final = 86_400
 #: Memory for the table and for each process, in MB: 8 processes.
 _SHARED, _PRIVATE = "32", "4"
 _CONFIG: Final = """#!KAMAILIO
@@ -60,13 +63,14 @@ class Proxy:
     server: Running = field(init=False)
 
     def start(self) -> None:
-        """With an empty table."""
+        """With an empty table, and a lease of a day."""
         program = installed("kamailio", "kamailio kamailio-json-modules")
         argv = [program, "-DD", "-f", str(self.root / "kamailio.cfg"), "-Y", str(self.root)]
         argv += ["-m", _SHARED, "-M", _PRIVATE]
         log = self.root / "kamailio.log"
         self.server = launch(Program("kamailio", argv, log), with_parent=True)
         until(lambda: listens(self.http), self.server, START_S)
+        self.command("htable.seti", "noli", "as_of", int(time.time()) + DAY_S)
 
     def stop(self) -> None:
         """All of its processes."""
@@ -101,7 +105,9 @@ class Proxy:
         """All of the htable."""
         slots = self.command("htable.dump", "noli").get("result", [])
         assert isinstance(slots, list)
-        return {item["name"]: item["value"] for slot in slots for item in slot["slot"]}
+        found = {item["name"]: item["value"] for slot in slots for item in slot["slot"]}
+        found.pop("as_of", None)
+        return found
 
 
 @contextmanager

@@ -140,3 +140,35 @@ def test_no_offset_is_ever_lost(steps: list[tuple[str, str]]) -> None:
     assert sorted(settled) == list(range(1, version + 1))
     assert all(versions == sorted(versions) for versions in sent.values())
     assert len(waiting) == 0
+
+
+def test_a_restriction_restricts_until_it_is_confirmed() -> None:
+    """Waiting, in flight, put off, or behind its own contact in flight; an allowance never does."""
+    waiting = Waiting()
+    waiting.add(change("a", 1, reason="NO_BASIS"))
+    assert not waiting.restricts
+    waiting.add(change("b", 1))
+    assert waiting.restricts
+    entries = waiting.take(10, now=0)
+    assert waiting.restricts
+    (grant, objection) = sorted(entries, key=lambda entry: entry.change.token)
+    waiting.back(objection, until=99)
+    assert waiting.restricts
+    (again,) = waiting.take(10, now=100)
+    waiting.done(again)
+    assert not waiting.restricts
+    waiting.add(change("a", 2))
+    assert waiting.restricts
+    waiting.done(grant)
+    (last,) = waiting.take(10, now=100)
+    waiting.done(last)
+    assert not waiting.restricts
+
+
+def test_a_flying_restriction_counts_though_an_allowance_follows() -> None:
+    """The target has confirmed neither."""
+    waiting = Waiting()
+    waiting.add(change("a", 1))
+    waiting.take(10, now=0)
+    waiting.add(change("a", 2, reason="NO_BASIS"))
+    assert waiting.restricts
