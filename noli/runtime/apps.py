@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import KafkaException
 
@@ -17,7 +17,7 @@ from noli.wire import apps
 from schemas.codec import UnreadableError
 
 if TYPE_CHECKING:
-    from noli.runtime.kafka import Acked
+    from noli.runtime.kafka import Placed
     from noli.runtime.settings import Settings
     from noli.wire.apps import App, Face, Part, Verb
     from schemas.codec import Codec
@@ -25,7 +25,32 @@ if TYPE_CHECKING:
 
 def look(settings: Settings, codec: Codec, topic: str) -> dict[str, App]:
     """Every application as the log has it now. Raises `noli.runtime.scan.LogUnavailable`."""
-    return _all(settings, codec, topic)[0]
+    return Book(settings, codec, topic).look()
+
+
+class Book:
+    """The applications, read on from where the last look ended. One look at a time."""
+
+    def __init__(self, settings: Settings, codec: Codec, topic: str) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._topic = topic
+        self.apps: dict[str, App] = {}
+        #: By partition, the offset after what was read.
+        self.after: dict[int, int] = {}
+
+    def look(self) -> dict[str, App]:
+        """Every application as the log has it now; blocks.
+
+        Raises `noli.runtime.scan.LogUnavailable`.
+        """
+        for partition in range(scan.partitions(self._settings, [self._topic])[self._topic]):
+            place = {self._topic: partition}
+            since = {self._topic: self.after[partition]} if partition in self.after else {}
+            for record in scan.records(self._settings, place, _unheard, since):
+                self.apps = _after(self.apps, self._codec, record.value)
+                self.after[partition] = record.offset + 1
+        return self.apps
 
 
 class Following:
@@ -33,7 +58,8 @@ class Following:
 
     def __init__(self, settings: Settings, codec: Codec, topic: str) -> None:
         """Read all there is. Raises `noli.runtime.scan.LogUnavailable`."""
-        self.apps, self._next = _all(settings, codec, topic)
+        book = Book(settings, codec, topic)
+        self.apps, self._next = book.look(), book.after
         self._codec = codec
         self._reading = Reading(settings, topic)
 
@@ -58,10 +84,17 @@ class Following:
         self._reading.close()
 
 
+class Appending(Protocol):
+    """Where a record becomes durable: `noli.runtime.kafka.Acked`."""
+
+    async def send(self, topic: str, key: bytes | None, value: bytes) -> Placed:
+        """Append one record; its place. Raises `NotDurable`."""
+
+
 class Desk:
     """Appends to `noli.apps`. Each call returns once the broker has it, or raises `NotDurable`."""
 
-    def __init__(self, acked: Acked, codec: Codec, topic: str) -> None:
+    def __init__(self, acked: Appending, codec: Codec, topic: str) -> None:
         self._acked = acked
         self._codec = codec
         self._topic = topic
@@ -92,17 +125,6 @@ class Desk:
 def whoami() -> str:
     """The person at this terminal, for the record: user and host."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
-
-
-def _all(settings: Settings, codec: Codec, topic: str) -> tuple[dict[str, App], dict[int, int]]:
-    """The applications, and by partition the offset after what was read."""
-    found: dict[str, App] = {}
-    after: dict[int, int] = {}
-    for partition in range(scan.partitions(settings, [topic])[topic]):
-        for record in scan.records(settings, {topic: partition}, _unheard):
-            found = _after(found, codec, record.value)
-            after[partition] = record.offset + 1
-    return found, after
 
 
 def _after(found: dict[str, App], codec: Codec, value: bytes | None) -> dict[str, App]:

@@ -46,16 +46,26 @@ def partitions(settings: Settings, topics: Sequence[str]) -> dict[str, int]:
     return {topic: found[topic][0] for topic in topics}
 
 
-def records(settings: Settings, places: Mapping[str, int], progress: Progress) -> Iterator[Record]:
-    """Every record of one partition per topic. Raises `LogUnavailable`."""
+def records(
+    settings: Settings,
+    places: Mapping[str, int],
+    progress: Progress,
+    since: Mapping[str, int] | None = None,
+) -> Iterator[Record]:
+    """Every record of one partition per topic, from the offset `since` or its beginning.
+
+    Raises `LogUnavailable`.
+    """
+    since = since or {}
     try:
         consumer = Consumer(consumer_config(settings, None, enable_partition_eof=True))
     except KafkaException as error:
         raise LogUnavailable(f"no reader: {error}") from error
     try:
-        left = _ends(consumer, places)
+        left = _ends(consumer, places, since)
         total = sum(left.values())
-        consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t, p in places.items()])
+        starts = {topic: since.get(topic, OFFSET_BEGINNING) for topic in places}
+        consumer.assign([TopicPartition(t, p, starts[t]) for t, p in places.items()])
         progress(0, total)
         yield from _read(consumer, left, lambda passed: progress(min(passed, total), total))
     except KafkaException as error:
@@ -64,12 +74,14 @@ def records(settings: Settings, places: Mapping[str, int], progress: Progress) -
         consumer.close()
 
 
-def _ends(consumer: Consumer, places: Mapping[str, int]) -> dict[str, int]:
-    """End offset of each partition that holds anything."""
+def _ends(
+    consumer: Consumer, places: Mapping[str, int], since: Mapping[str, int]
+) -> dict[str, int]:
+    """End offset of each partition that holds anything to be read."""
     ends = {}
     for topic, partition in places.items():
         low, high = watermarks(consumer, TopicPartition(topic, partition), _SILENCE_S)
-        if high > low:
+        if high > max(low, since.get(topic, low)):
             ends[topic] = high
     return ends
 

@@ -180,7 +180,7 @@ def test_a_removed_application_takes_no_orders_until_it_is_added_again(company: 
     """The remedy is named."""
     company.says("add", str(company.manifest()))
     company.says("remove", company.name, "--yes")
-    for verb in ("resume", "backfill", "verify", "repair"):
+    for verb in ("pause", "resume", "backfill", "verify", "repair"):
         refused = company.noli(verb, company.name).exception
         assert isinstance(refused, ProblemError), verb
         assert "noli app add" in refused.remedy

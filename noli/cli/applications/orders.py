@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event
 from typing import Annotated, Final
 
 import orjson
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from noli.cli import target
@@ -14,10 +18,13 @@ from noli.cli.applications import log, standing
 from noli.cli.applications.log import Log
 from noli.cli.problem import ProblemError
 from noli.runtime import broker
+from noli.runtime.standing import Standing, document, look
 from noli.wire.apps import Job, State, Verb
 
 #: What `connectors.survey` says in place of causes.
 _UNREADABLE: Final = "cannot_be_read_back"
+#: Between two looks of `status --watch`, in seconds.
+_WATCH_S: Final = 1.0
 #: Exit code of a read-back that found somebody who may be contacted and must not be.
 _DRIFTED: Final = 3
 
@@ -35,25 +42,44 @@ def status(
     app: Annotated[str | None, typer.Argument(metavar="[APP]", help="Only this one.")] = None,
     data: target.DataOption = target.DEFAULT_DATA,
     as_json: target.JsonOption = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Show each application: its state, as of when it is aligned, how far its last job is.
 
     Exit code 1 while one that is neither paused nor removed is not aligned.
     """
+    if watch and as_json:
+        raise ProblemError("--watch draws a table, --json prints once", "leave one of them out")
     found = log.opened(data)
-    apps = [found.app(app)] if app else sorted(found.apps().values(), key=lambda one: one.name)
-    try:
-        standings = standing.look(found.settings, apps)
-        partitions = standing.partitions(found.settings)
-    except broker.BrokerUnavailable as error:
-        raise ProblemError(f"no Kafka at {found.settings.kafka}: {error}", "start it") from error
-    if as_json:
-        documents = [standing.document(one, partitions) for one in standings]
+    standings = _standings(found, app)
+    if watch:
+        standings = _watching(standings, lambda: _standings(found, app))
+    elif as_json:
+        documents = [document(one) for one in standings]
         typer.echo(orjson.dumps(documents, option=orjson.OPT_INDENT_2))
     else:
-        standing.show(standings, partitions)
+        standing.show(standings)
     running = [one for one in standings if one.app.state is State.RUNNING]
     raise typer.Exit(0 if all(one.aligned for one in running) else 1)
+
+
+def _standings(found: Log, app: str | None) -> list[Standing]:
+    apps = [found.app(app)] if app else sorted(found.apps().values(), key=lambda one: one.name)
+    try:
+        return look(found.settings, apps)
+    except broker.BrokerUnavailable as error:
+        raise ProblemError(f"no Kafka at {found.settings.kafka}: {error}", "start it") from error
+
+
+def _watching(seen: list[Standing], again: Callable[[], list[Standing]]) -> list[Standing]:
+    """Draw what is seen until Ctrl-C; what was seen last."""
+    with suppress(KeyboardInterrupt), Live(standing.table(seen), auto_refresh=False) as live:
+        while not Event().wait(_WATCH_S):
+            seen = again()
+            live.update(standing.table(seen), refresh=True)
+    return seen
 
 
 def pause(
@@ -67,10 +93,7 @@ def resume(
     app: AppArgument, reason: ReasonOption = None, data: target.DataOption = target.DEFAULT_DATA
 ) -> None:
     """Go on: the newest verdict of every contact that changed meanwhile is applied."""
-    found = log.opened(data)
-    if found.app(app).state is State.REMOVED:
-        raise ProblemError(f"{app} was removed", "`noli app add MANIFEST` brings it back")
-    _act(found, app, Verb.RESUMED, reason)
+    _act(log.opened(data), app, Verb.RESUMED, reason)
 
 
 def backfill(
@@ -111,8 +134,6 @@ def repair(
 def _job(
     found: Log, app: str, verb: Verb, reason: str | None, *, wait: bool, sample: float = 1.0
 ) -> None:
-    if found.app(app).state is State.REMOVED:
-        raise ProblemError(f"{app} was removed", "`noli app add MANIFEST` brings it back")
     action = _act(found, app, verb, reason, sample)
     if not wait:
         typer.echo(f"`noli app status {app}` shows how far it is")
@@ -163,7 +184,9 @@ def _watched(found: Log, app: str, action: str) -> Job:
 
 
 def _act(found: Log, app: str, verb: Verb, reason: str | None, sample: float = 1.0) -> str:
-    found.app(app)  # a name that nobody knows is a slip of the pen
+    # A name that nobody knows is a slip of the pen.
+    if found.app(app).state is State.REMOVED:
+        raise ProblemError(f"{app} was removed", "`noli app add MANIFEST` brings it back")
     action = found.act(app, verb, reason, sample=sample)
     typer.echo(f"{app}: {verb.value}")
     return action
