@@ -7,18 +7,21 @@ import gc
 from functools import partial
 from typing import Final
 
+from noli.intake import apps
 from noli.intake.accept import Intake
 from noli.intake.links import Links
 from noli.intake.recent import Recent
+from noli.intake.roster import LoggedRoster
 from noli.intake.routing import Router, partitions
 from noli.intake.service import Parts, Reach, application
 from noli.runtime import broker, httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
+from noli.runtime.apps import Desk
 from noli.runtime.kafka import Acked
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
 from schemas.codec import Codec
-from schemas.names import CONTROL, PARTIES
+from schemas.names import APPS, CONTROL, PARTIES
 
 #: A post is answered 503 when the brokers have not confirmed it by then, in ms.
 _DELIVERY_TIMEOUT_MS: Final = 5_000
@@ -39,9 +42,10 @@ async def serve(config: settings.Settings, codec: Codec, keyring: Keyring, stop:
     gc.freeze()  # what was made so far stays
     gc.set_threshold(*_COLLECTOR)
     parts = Parts(intake, keyring, Links([secret]), config.intake_events_per_s)
+    office = apps.Office(LoggedRoster(config, codec), Desk(acked, codec, APPS), keyring, reach)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(reach.watch())
-        await httpserver.serve(application(parts, reach), listener, stop)
+        await httpserver.serve(application(parts, reach, apps.routes(office)), listener, stop)
         reach.stop()
     if not intake.abandoned:
         await acked.close()  # else it would wait out the delivery timeout for nobody

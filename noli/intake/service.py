@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final, Protocol
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from noli.intake import api, oneclick
@@ -43,8 +43,10 @@ class Parts:
     now_ms: Callable[[], int] = clock.now_ms
 
 
-def application(parts: Parts, ready: httpserver.Readiness) -> ASGIApp:
-    """The routes of the intake."""
+def application(
+    parts: Parts, ready: httpserver.Readiness, apps: Sequence[BaseRoute] = ()
+) -> ASGIApp:
+    """The routes of the intake; `apps`: those of `noli.intake.apps`."""
     callers = Limiter(parts.events_per_s, parts.events_per_s * _BURST_S)
     clicks = Limiter(oneclick.CLICKS_PER_S, oneclick.CLICKS_BURST)
     description = resources.files("noli.intake").joinpath("openapi.json").read_text("utf-8")
@@ -61,6 +63,7 @@ def application(parts: Parts, ready: httpserver.Readiness) -> ASGIApp:
                 methods=["POST"],
             ),
             Route("/u/{token}", oneclick.page_handler(parts.links), methods=["GET"]),
+            *apps,
             *httpserver.probes(ready),
             *apidocs.routes(description),
         ]

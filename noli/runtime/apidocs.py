@@ -47,7 +47,7 @@ def render(document: Document) -> str:
     """The document as one HTML page."""
     info = document["info"]
     operations = "".join(
-        _operation(document, f"{method.upper()} {path}", {**item, **item[method]})
+        _operation(document, f"{method.upper()} {path}", item, item[method])
         for path, item in document["paths"].items()
         for method in _METHODS
         if method in item
@@ -66,11 +66,12 @@ def render(document: Document) -> str:
     )
 
 
-def _operation(document: Document, heading: str, operation: Document) -> str:
+def _operation(document: Document, heading: str, item: Document, operation: Document) -> str:
     parts = [f"<h2><code>{escape(heading)}</code></h2>"]
     parts.append(f"<p><strong>{escape(operation['summary'])}.</strong> ")
     parts.append(f"{escape(operation.get('description', ''))}</p>")
-    for parameter in operation.get("parameters", ()):
+    for each in (*item.get("parameters", ()), *operation.get("parameters", ())):
+        parameter = _resolved(document, each)
         parts.append(f"<p><code>{escape(parameter['name'])}</code>: ")
         parts.append(f"{escape(parameter.get('description', ''))}</p>")
     body = operation.get("requestBody", {}).get("content", {})

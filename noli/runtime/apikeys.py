@@ -92,10 +92,11 @@ class Keyring:
         self._keys = {key.hash: key for key in read(path)}
         self._next_look = clock.steady() + RELOAD_S
 
-    def authorise(self, authorization: str | None, api_key: str | None, scope: Scope) -> Key:
+    def authorise(self, authorization: str | None, api_key: str | None, *scopes: Scope) -> Key:
         """The caller of a request by its `Authorization: Bearer` or `X-API-Key` header.
 
-        Raises `Problem` 401 where no known key is given, 403 where it lacks the scope.
+        Any one of `scopes` will do. Raises `Problem` 401 where no known key is given, 403 where it
+        has none of them.
         """
         presented = _presented(authorization, api_key)
         key = self._find(presented) if presented else None
@@ -106,8 +107,9 @@ class Keyring:
                 "give a known API key: `Authorization: Bearer noli_…`",
                 headers={"WWW-Authenticate": 'Bearer realm="noli"'},
             )
-        if scope not in key.scopes:
-            raise Problem(403, "forbidden", f"this API key lacks the scope {scope}")
+        if not set(scopes) & set(key.scopes):
+            wanted = " or ".join(scopes)
+            raise Problem(403, "forbidden", f"this API key lacks the scope {wanted}")
         return key
 
     def _find(self, presented: str) -> Key | None:

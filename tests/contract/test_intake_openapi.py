@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from noli.domain import details
 from noli.intake.links import Link
 from noli.runtime.kafka import NotDurable
+from noli.wire.apps import Face, Part, Verb
 from tests.support.intake import Memory, Service, consent, event
 from tests.support.openapi import Description
 
@@ -45,9 +46,9 @@ async def test_every_path_is_served(tmp_path: Path) -> None:
     """Each described operation exists (anything but 404 and 405, or 404 by its own rule)."""
     service = Service(tmp_path, Memory())
     for path, item in DOCUMENT["paths"].items():
-        for method in set(item) & {"get", "post"}:
+        for method in set(item) & {"get", "post", "put", "delete"}:
             url = path.replace("{token}", service.links.mint(Link("acme", "email", "a@b.it", 0)))
-            answer = await service.client.request(method, url)
+            answer = await service.client.request(method, url.replace("{app}", "crm"))
             assert answer.status_code not in {404, 405}, (method, path)
             DESCRIPTION.check(method, path, answer)
 
@@ -102,3 +103,44 @@ async def test_one_click_answers_are_as_described(tmp_path: Path) -> None:
     DESCRIPTION.check("get", "/u/{token}", await service.client.get("/u/x"))
     sink.failure = NotDurable("_MSG_TIMED_OUT", indeterminate=True)
     DESCRIPTION.check("post", "/u/{token}", await service.client.post(url))
+
+
+async def test_what_is_said_of_applications_is_as_described(tmp_path: Path) -> None:
+    """Each order is taken, refused and put off in the described shape; so is what is shown."""
+    sink = Memory()
+    service = Service(tmp_path, sink)
+    service.client.headers["Authorization"] = f"Bearer {service.keys['admin']}"
+    face = Face("redis", ("acme",), ("operator_call",), ("marketing",), third_party=False)
+    orders = [
+        (method, path)
+        for path, item in DOCUMENT["paths"].items()
+        for method in set(item) & {"put", "post", "delete"}
+        if "{app}" in path
+    ]
+    assert len(orders) == 6
+    for method, path in orders:
+        await service.desk.act("crm", Verb.ADDED, by="anna", face=face)
+        url = path.replace("{app}", "crm")
+        sink.failure = NotDurable("_MSG_TIMED_OUT", indeterminate=True)
+        answers = [
+            await service.client.request(method, path.replace("{app}", "nobody")),
+            await service.client.request(method, url, params={"reason": "x" * 1_001}, content=b"["),
+            await service.client.request(method, url),
+        ]
+        assert {answer.status_code for answer in answers[:2]} <= {400, 404, 422}
+        assert answers[2].status_code == 503
+        sink.failure = None
+        answers.append(await service.client.request(method, url))
+        assert answers[-1].status_code == 202
+        for answer in answers:
+            DESCRIPTION.check(method, path, answer)
+    job = await service.desk.act("dialer", Verb.REPAIR, by="anna", sample=0.5)
+    part = Part(7, 9, 5, 2, {"allowed": 1}, done=False, at=1)
+    await service.desk.progress("dialer", job, "connectors-dialer", 0, part)
+    for path in ("/v1/apps", "/v1/apps/{app}/status"):
+        answer = await service.client.get(path.replace("{app}", "dialer"))
+        assert answer.status_code == 200
+        DESCRIPTION.check("get", path, answer)
+        service.ready = (False, {"why": "no broker"})
+        DESCRIPTION.check("get", path, await service.client.get(path.replace("{app}", "dialer")))
+        service.ready = (True, {})

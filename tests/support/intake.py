@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx2
 
 from noli.domain.token import Pepper
+from noli.intake import apps as apps_over_http
 from noli.intake.accept import Intake
 from noli.intake.links import Links
 from noli.intake.recent import Recent
@@ -19,8 +20,13 @@ from noli.intake.routing import Router
 from noli.intake.service import Parts, application
 from noli.runtime import apikeys
 from noli.runtime.apikeys import Keyring
+from noli.runtime.apps import Desk
 from noli.runtime.kafka import NotDurable, Outgoing, Placed
+from noli.runtime.scan import LogUnavailable
+from noli.runtime.standing import Standing
+from noli.wire.apps import App, folded
 from schemas.codec import RECORDS, Codec
+from schemas.names import APPS
 
 PEPPER: Final = Pepper(1, bytes(range(32)))
 CONTROL_PARTITIONS: Final = 3
@@ -59,6 +65,10 @@ class Memory:
             for index, record in enumerate(records)
         ]
 
+    async def send(self, topic: str, key: bytes | None, value: bytes) -> Placed:
+        """One record."""
+        return (await self.send_many([Outgoing(topic, key, value)]))[0]
+
     def intents(self, *topics: str) -> list[dict[str, Any]]:
         """Decoded values of the records of those topics (all by default), in order."""
         read = codec()
@@ -67,6 +77,28 @@ class Memory:
             for record in self.records
             if not topics or record.topic in topics
         ]
+
+
+class Register:
+    """The applications a `Memory` holds, aligned as of `ACCEPTED`; `failure` is raised instead."""
+
+    def __init__(self, sink: Memory) -> None:
+        self._sink = sink
+        self.failure: LogUnavailable | None = None
+
+    async def apps(self) -> dict[str, App]:
+        """As the records say."""
+        if self.failure is not None:
+            raise self.failure
+        found: dict[str, App] = {}
+        for record in self._sink.records:
+            if record.topic == APPS:
+                found = folded(found, *codec().decode(record.value))
+        return found
+
+    async def standings(self, apps: Sequence[App]) -> list[Standing]:
+        """All alike."""
+        return [Standing(app, ACCEPTED, 0, CONTROL_PARTITIONS) for app in apps]
 
 
 class Service:
@@ -88,9 +120,14 @@ class Service:
             lambda: next(self.clock),
         )
         keyring = Keyring(self.key_file)
+        self.register = Register(sink)
+        self.desk = Desk(sink, codec(), APPS)
+        office = apps_over_http.Office(self.register, self.desk, keyring, lambda: self.ready)
         parts = Parts(self.intake, keyring, self.links, events_per_s, lambda: next(self.clock))
         self.client = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(application(parts, lambda: self.ready)),
+            transport=httpx2.ASGITransport(
+                application(parts, lambda: self.ready, apps_over_http.routes(office))
+            ),
             base_url="http://intake.test",
             headers={"Authorization": f"Bearer {self.keys['events:write']}"},
         )
