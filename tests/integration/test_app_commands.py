@@ -23,6 +23,7 @@ from tests.support import decisions
 from tests.support.blackbox import until
 from tests.support.connector import process_of
 from tests.support.decisions import Desk, rows, token
+from tests.support.intake_process import started
 from tests.support.stack import Stack
 
 CALL = "operator_call"
@@ -196,3 +197,50 @@ def test_an_application_that_cannot_be_used_is_not_added(company: Company) -> No
     assert f"table {company.table} is missing" in refused.detail
     assert "--no-check" in refused.remedy
     assert isinstance(company.noli("status", company.name).exception, ProblemError)
+
+
+def test_an_order_over_http_is_obeyed(company: Company) -> None:
+    """Seen by `noli app status`, obeyed by the running connector; refused once it is removed."""
+    app = f"/v1/apps/{company.name}"
+    settings = company.stack.settings()
+    company.says("add", str(company.manifest()))
+    company.decide(1, 2)
+    with (
+        started(settings, company.folder, scopes=("admin",)) as intake,
+        intake.client() as client,
+        company.connector(),
+    ):
+        intake.until_ready()
+
+        def told() -> dict[str, Any]:
+            found: dict[str, Any] = client.get(f"{app}/status").json()
+            return found
+
+        until(lambda: told()["aligned"], "aligned within seconds")
+        assert told()["face"]["controllers"] == [company.name]
+        company.sql("DELETE FROM {}")
+        ordered = client.post(f"{app}/backfill", json={"reason": "lost"}).json()
+        until(lambda: told()["job"]["done"], "the backfill is done")
+        assert (told()["job"]["id"], told()["job"]["by"]) == (ordered["id"], "test")
+        assert company.calls() == {1: False, 2: False}
+
+        assert client.put(f"{app}/pause", json={"reason": "a new server"}).status_code == 202
+        found = company.status()
+        assert (found["state"], found["by"], found["reason"]) == ("paused", "test", "a new server")
+        ordered = client.post(f"{app}/verify", json={"sample": 0.5}).json()
+        until(lambda: told()["job"]["id"] == ordered["id"] and told()["job"]["done"], "verified")
+        # Orders are obeyed one after the other, so the pause is.
+        company.decide(1, version=2, rows=rows([CALL]))
+        until(lambda: told()["records"] > 0, "something waits")
+        assert company.calls()[1] is False
+        client.put(f"{app}/resume")
+        until(lambda: company.calls()[1] is True, "the newest verdict is told after the pause")
+
+        assert client.delete(app, params={"reason": "replaced"}).status_code == 202
+        refused = client.put(f"{app}/resume")
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:noli:problem:removed")
+        (listed,) = [
+            one for one in client.get("/v1/apps").json()["apps"] if one["app"] == company.name
+        ]
+        assert (listed["state"], listed["reason"]) == ("removed", "replaced")
+    assert company.status()["state"] == "removed"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ START_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Running:
-    """A started intake. `url`: where it listens; `key`: may write events."""
+    """A started intake. `url`: where it listens; `key`: by default it may write events."""
 
     process: subprocess.Popen[str]
     url: str
@@ -67,10 +67,15 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
 
 @contextmanager
 def started(
-    settings: Settings, folder: Path, module: str = "noli.intake", **env: str
+    settings: Settings,
+    folder: Path,
+    module: str = "noli.intake",
+    *,
+    scopes: Sequence[apikeys.Scope] = ("events:write",),
+    **env: str,
 ) -> Iterator[Running]:
     """A listening intake, killed at the end if it still lives."""
-    key, line = apikeys.new("test", ["events:write"])
+    key, line = apikeys.new("test", scopes)
     apikeys.write(folder / "keys.json", [line])
     process = launched({**environment(settings, folder), **env}, module)
     try:
