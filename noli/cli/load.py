@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,14 +12,9 @@ from rich.markup import escape
 from noli.cli import bulk, said, target
 from noli.cli.problem import ProblemError
 from noli.cli.sending import inputs
-from noli.cli.sending.inputs import Lines
-from noli.cli.sending.line import Defaults, Line, file_digest
+from noli.cli.sending.line import Defaults, file_digest
+from noli.cli.sending.reading import Reader
 from noli.cli.sending.rejects import Rejects
-from noli.domain import events
-from noli.domain.events import Quarantine, Refused
-from noli.domain.facts import Fact
-from noli.loading.loader import Row, Unsuited, suited
-from noli.runtime.clock import now_ms
 
 app = typer.Typer(add_completion=False)
 
@@ -54,15 +48,16 @@ def load(
     desk = bulk.opened(data)
     name = said.event_type(type_)
     defaults = Defaults(controller, source, name, said.zone(zone), file_digest(file))
-    lines, kept, _ = inputs.opened(file, defaults, rejects)
-    good, last = _surveyed(lines, kept, desk.screen)
+    found = inputs.opened(file, defaults, rejects)
+    reader, kept = Reader(found, defaults, desk.codec, desk.pepper), found.rejects
+    good, last = _surveyed(reader, kept, desk.screen)
     if not good:
         raise ProblemError(f"{file.name}: not one line can be loaded", "see the causes above")
     job = desk.journal(defaults.digest, controller, source, name, zone)
     if job.finished:
         desk.screen.print("loaded before: nothing to send")
     else:
-        bulk.deliver(desk, job, _rows(lines, job.lines), last)
+        bulk.deliver(desk, job, reader.rows(job.lines), last)
     desk.screen.print(
         f"{good:,} lines loaded" + (f", {kept.count:,} refused" if kept.count else ""),
         style="bold red" if kept.count else "green",
@@ -74,37 +69,18 @@ def load(
     raise typer.Exit(_REJECTED if kept.count else 0)
 
 
-def _surveyed(lines: Lines, kept: Rejects, screen: Console) -> tuple[int, int]:
+def _surveyed(reader: Reader, kept: Rejects, screen: Console) -> tuple[int, int]:
     """Good lines, and the number of the last one; the others are kept and told."""
     good = last = 0
     try:
-        for line in lines():
-            last = line.number
-            found = facts(line)
-            if not isinstance(found, str):
+        for number, bad in reader.survey():
+            last = number
+            if bad is None:
                 good += 1
                 continue
-            kept.add(line, found)
+            kept.add(*bad)
             if kept.count <= _TOLD:
-                screen.print(f"line {line.number}: {escape(found)}", style="yellow", soft_wrap=True)
+                screen.print(f"line {number}: {escape(bad.why)}", style="yellow", soft_wrap=True)
     finally:
         kept.close()
     return good, last
-
-
-def _rows(lines: Lines, after: int) -> Iterator[Row]:
-    for line in lines():
-        if line.number > after and not isinstance(found := facts(line), str):
-            yield Row(line.number, found)
-
-
-def facts(line: Line) -> list[Fact] | str:
-    """The facts of a line, or why it has none: a line is loaded whole or not at all."""
-    if line.flaw is not None:
-        return str(line.flaw)
-    try:
-        return [suited(events.parse(event, now_ms())) for event in line.events]
-    except (Refused, Quarantine) as error:
-        return f"{error.field}: {error.remedy}"
-    except Unsuited as error:
-        return str(error)

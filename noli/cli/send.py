@@ -58,7 +58,7 @@ def send(
     name = said.event_type(type_)
     defaults = Defaults(controller, source, name, said.zone(zone), file_digest(file))
     screen = Console(stderr=True)
-    lines, kept, ignored = inputs.opened(file, defaults, rejects)
+    lines, kept, ignored, _ = inputs.opened(file, defaults, rejects)
     if ignored:
         screen.print(f"ignored columns: {escape(', '.join(ignored))}")
     with _client(url, secret) as client, _bar(screen) as bar:

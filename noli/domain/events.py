@@ -25,7 +25,7 @@ _CANONICAL: Final = json.JSONEncoder(
 )
 _FIELD: Final = {"contact.value": "data.contact.value", "contact.kind": "data.contact.kind"}
 
-__all__ = ["Quarantine", "Refused", "as_received", "fact_id", "parse"]
+__all__ = ["Quarantine", "Refused", "as_received", "canonical", "fact_id", "named", "parse"]
 
 
 class Quarantine(Exception):
@@ -47,13 +47,22 @@ def fact_id(raw: Mapping[str, Any]) -> bytes:
 
     Raises `Refused` for content without a canonical JSON.
     """
+    return named(canonical(raw))
+
+
+def canonical(raw: Mapping[str, Any]) -> bytes:
+    """What a sender posted, in the one form that its fact id is made of. Raises as `fact_id`."""
     said = {name: raw[name] for name in ("source", "id", "type", "time", "data") if name in raw}
     try:
-        canonical = _CANONICAL.encode(said).encode()
+        return _CANONICAL.encode(said).encode()
     except (TypeError, ValueError):
         # Not chained: the library's message quotes what it could not write.
         raise Refused("data", "use plain JSON in UTF-8") from None
-    return hashlib.blake2b(canonical, digest_size=FACT_ID_SIZE).digest()
+
+
+def named(said: bytes) -> bytes:
+    """The fact id of what `canonical` gave."""
+    return hashlib.blake2b(said, digest_size=FACT_ID_SIZE).digest()
 
 
 def parse(raw: Mapping[str, Any], accepted: int) -> Fact:

@@ -32,10 +32,11 @@ class Sink(Protocol):
 
 
 class Row(NamedTuple):
-    """The facts of one line, by its number. Lines come in order."""
+    """The facts of one line, by its number, or their `items` made before. Lines come in order."""
 
     line: int
     facts: Sequence[Fact]
+    items: Sequence[Item] = ()
 
 
 class Unsuited(ValueError):
@@ -87,8 +88,7 @@ class Loader:
         """The chunks of some rows, partition by partition."""
         by_partition: dict[int, list[Item]] = {}
         for row in rows:
-            for fact in row.facts:
-                item = self._item(suited(fact))
+            for item in row.items or self._items(row.facts):
                 place = partition_of(item.key, self._partitions)
                 by_partition.setdefault(place, []).append(item)
         number = self._journal.chunks
@@ -98,8 +98,12 @@ class Loader:
                 yield Outgoing(BULK, None, value, partition)
                 number += 1
 
-    def _item(self, fact: Fact) -> Item:
-        """Key and bytes as the intake writes them."""
-        assert fact.contact is not None  # noqa: S101 - `suited` has seen to it
-        key = token(self._pepper, fact.controller, fact.contact)
-        return Item(key, self._codec.encode("noli.Intent", wire.fact_to_intent(fact)))
+    def _items(self, facts: Sequence[Fact]) -> list[Item]:
+        return [item_of(self._codec, self._pepper, suited(fact)) for fact in facts]
+
+
+def item_of(codec: Codec, pepper: Pepper, fact: Fact) -> Item:
+    """Key and bytes of a suited fact, as the intake writes them."""
+    assert fact.contact is not None  # noqa: S101 - `suited` has seen to it
+    key = token(pepper, fact.controller, fact.contact)
+    return Item(key, codec.encode(wire.INTENT, wire.fact_to_intent(fact)))

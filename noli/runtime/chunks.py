@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from schemas.codec import HEADER, MAGIC, UnreadableError
+from schemas.template import long_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +22,10 @@ ITEMS_MAX: Final = 100
 BYTES_MAX: Final = 200_000
 
 
+#: Lengths come again and again.
+_length: Final = lru_cache(4096)(long_bytes)
+
+
 class Item(NamedTuple):
     """An intent as the intake would write it: its contact's token, and its wire bytes."""
 
@@ -29,15 +35,17 @@ class Item(NamedTuple):
 
 def packed(codec: Codec, job: str, number: int, items: Sequence[Item]) -> bytes:
     """The wire bytes of a chunk. Raises ValueError where the intents are not of one schema."""
-    (schema_id,) = {HEADER.unpack_from(item.value)[1] for item in items}
-    return codec.encode(
+    (header,) = {item.value[: HEADER.size] for item in items}
+    head = {"job": job, "number": number, "schema_id": HEADER.unpack(header)[1]}
+    # Two byte strings an item: laid out here, a third of what the encoder takes.
+    return codec.encode_items(
         _RECORD,
-        {
-            "job": job,
-            "number": number,
-            "schema_id": schema_id,
-            "items": [{"key": key, "value": value[HEADER.size :]} for key, value in items],
-        },
+        head,
+        [
+            b"%b%b%b%b"
+            % (_length(len(key)), key, _length(len(value) - HEADER.size), value[HEADER.size :])
+            for key, value in items
+        ],
     )
 
 

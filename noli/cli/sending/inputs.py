@@ -19,11 +19,15 @@ Lines = Callable[[], Iterator[Line]]
 
 
 class Input(NamedTuple):
-    """`lines` reads the file anew at each call; `ignored` are columns nobody understands."""
+    """`lines` reads the file anew at each call; `ignored` are columns nobody understands.
+
+    `rows`: what has columns, to be read by rows.
+    """
 
     lines: Lines
     rejects: Rejects
     ignored: Sequence[str] = ()
+    rows: Sheet | Table | None = None
 
 
 def opened(file: Path, defaults: Defaults, rejects: Path | None) -> Input:
@@ -33,10 +37,10 @@ def opened(file: Path, defaults: Defaults, rejects: Path | None) -> Input:
         # What was refused is mended by hand: in a sheet.
         table = Table(file)
         kept = Rejects(rejects or file.with_name(f"{file.stem}.rejects.csv"), table.header)
-        return Input(lambda: table.lines(defaults), kept, table.ignored)
+        return Input(lambda: table.lines(defaults), kept, table.ignored, table)
     place = rejects or file.with_name(f"{file.stem}.rejects{file.suffix}")
     if end not in _SHEETS:
         return Input(lambda: ndjson.lines(file, defaults), Rejects(place))
     sheet = Sheet(file)
     kept = Rejects(place, sheet.header, sheet.delimiter)
-    return Input(lambda: sheet.lines(defaults), kept, sheet.ignored)
+    return Input(lambda: sheet.lines(defaults), kept, sheet.ignored, sheet)

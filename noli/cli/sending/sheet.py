@@ -41,7 +41,7 @@ ALIASES: Final[Mapping[str, str]] = {
 }
 
 #: Columns that hold a contact point of that kind.
-_CONTACTS: Final = ("phone", "email", "postal")
+CONTACTS: Final = ("phone", "email", "postal")
 _ENVELOPE: Final = ("id", "source", "type", "time")
 
 Reader = Callable[[str], Any]
@@ -84,7 +84,7 @@ _EVIDENCE: Final[Mapping[str, tuple[str, Reader]]] = {
     "preticked": ("preticked", _flag),
     "required_for_contract": ("required_for_contract", _flag),
 }
-KNOWN: Final = frozenset({*_ENVELOPE, *_DATA, *_EVIDENCE, *_CONTACTS, "kind", "value", "brand"})
+KNOWN: Final = frozenset({*_ENVELOPE, *_DATA, *_EVIDENCE, *CONTACTS, "kind", "value", "brand"})
 
 
 _TOO_MANY: Final = Flaw(
@@ -92,38 +92,42 @@ _TOO_MANY: Final = Flaw(
 )
 
 
+#: A row by the number of its (last) line, or what is wrong with it.
+Numbered = tuple[int, list[str] | Flaw]
+
+
 class Columns:
     """A table's header, and what a row under it says. Raises `ProblemError` for an unusable one."""
 
     def __init__(self, name: str, header: Sequence[str]) -> None:
-        self._meanings = [_column(title) for title in header]
-        meant = [each for each in self._meanings if each in KNOWN]
+        self.meanings = [_column(title) for title in header]
+        meant = [each for each in self.meanings if each in KNOWN]
         if not meant:
             raise ProblemError(
                 f"{name}: the first line names no known column",
                 "name them there, e.g. phone;type;time;channels (see `noli send --help`)",
             )
         # Several numbers of one person are several contacts; of all else there is one.
-        twice = sorted({each for each in meant if meant.count(each) > 1} - {*_CONTACTS})
+        twice = sorted({each for each in meant if meant.count(each) > 1} - {*CONTACTS})
         if twice:
             raise ProblemError(
                 f"{name}: several columns mean `{twice[0]}`", "rename those that do not"
             )
         self.ignored = [
             title
-            for title, meaning in zip(header, self._meanings, strict=True)
+            for title, meaning in zip(header, self.meanings, strict=True)
             if meaning not in KNOWN
         ]
 
     def line(self, number: int, row: Sequence[str], defaults: Defaults) -> Line:
         """A row and its events."""
-        if any(cell.strip() for cell in row[len(self._meanings) :]):
+        if any(cell.strip() for cell in row[len(self.meanings) :]):
             return Line(number, row, [], _TOO_MANY)
         cells: dict[str, str] = {}
         contacts: list[tuple[str, str]] = []
-        for meaning, cell in zip(self._meanings, row, strict=False):
+        for meaning, cell in zip(self.meanings, row, strict=False):
             if meaning in KNOWN and (text := cell.strip()):
-                if meaning in _CONTACTS:
+                if meaning in CONTACTS:
                     contacts.append((meaning, text))
                 else:
                     cells[meaning] = text
@@ -140,15 +144,23 @@ class Sheet:
             first = file.readline()
         self.delimiter = max(_DELIMITERS, key=first.count)
         self.header: list[str] = next(csv.reader([first], delimiter=self.delimiter), [])
-        self._columns = Columns(path.name, self.header)
+        self.columns = Columns(path.name, self.header)
 
     @property
     def ignored(self) -> list[str]:
         """Columns that mean nothing to us, as the file calls them."""
-        return self._columns.ignored
+        return self.columns.ignored
 
     def lines(self, defaults: Defaults) -> Iterator[Line]:
         """Every row, empty ones left out."""
+        for number, row in self.rows():
+            if isinstance(row, Flaw):
+                yield Line(number, [], [], row)
+            else:
+                yield self.columns.line(number, row, defaults)
+
+    def rows(self) -> Iterator[Numbered]:
+        """Every row by its number, or why there is none; empty ones left out."""
         with self._open() as file:
             # Strict: a quote never closed would swallow the rows behind it, and their objections.
             rows = csv.reader(file, delimiter=self.delimiter, strict=True)
@@ -158,12 +170,12 @@ class Sheet:
                 try:
                     row = next(rows, None)
                 except csv.Error:
-                    yield Line(rows.line_num, [], [], _unclosed(first, rows.line_num))
+                    yield rows.line_num, _unclosed(first, rows.line_num)
                     continue
                 if row is None:
                     return
-                if any(cell.strip() for cell in row):
-                    yield self._columns.line(rows.line_num, row, defaults)
+                if any(map(str.strip, row)):
+                    yield rows.line_num, row
 
     def _open(self) -> Any:  # noqa: ANN401 - a text file
         return self._path.open(encoding=self._encoding, newline="")
@@ -183,7 +195,7 @@ def _events(
     """One event per contact point in the row; one without where it has none."""
     said = cells.get("type", defaults.type or "")
     type_ = said if said.startswith("noli.") else f"noli.{said}.v1"
-    contacts = sorted(points, key=lambda point: _CONTACTS.index(point[0]))
+    contacts = sorted(points, key=lambda point: CONTACTS.index(point[0]))
     if "value" in cells:
         contacts.append((cells.get("kind", ""), cells["value"]))
     data = _data(cells, defaults, denying=type_ in details.DENYING_TYPES)

@@ -24,14 +24,19 @@ class Table:
         self._path = path
         with self._opened() as file:
             self.header: list[str] = file.schema_arrow.names
-        self._columns = Columns(path.name, self.header)
+        self.columns = Columns(path.name, self.header)
 
     @property
     def ignored(self) -> list[str]:
         """Columns that mean nothing to us."""
-        return self._columns.ignored
+        return self.columns.ignored
 
     def lines(self, defaults: Defaults) -> Iterator[Line]:
+        """Every row, empty ones left out."""
+        for number, row in self.rows():
+            yield self.columns.line(number, row, defaults)
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Every row by its number, from 1; empty ones left out."""
         number = 0
         with self._opened() as file:
@@ -41,7 +46,7 @@ class Table:
                     number += 1
                     row = [_text(cell) for cell in cells]
                     if any(row):
-                        yield self._columns.line(number, row, defaults)
+                        yield number, row
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
