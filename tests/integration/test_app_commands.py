@@ -206,7 +206,7 @@ def test_an_order_over_http_is_obeyed(company: Company) -> None:
     company.says("add", str(company.manifest()))
     company.decide(1, 2)
     with (
-        started(settings, company.folder, scopes=("admin",)) as intake,
+        started(settings, company.folder) as intake,
         intake.client() as client,
         company.connector(),
     ):

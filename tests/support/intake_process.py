@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ START_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Running:
-    """A started intake. `url`: where it listens; `key`: by default it may write events."""
+    """A started intake. `url`: where it listens; `key`: may write events and give orders."""
 
     process: subprocess.Popen[str]
     url: str
@@ -67,15 +67,10 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
 
 @contextmanager
 def started(
-    settings: Settings,
-    folder: Path,
-    module: str = "noli.intake",
-    *,
-    scopes: Sequence[apikeys.Scope] = ("events:write",),
-    **env: str,
+    settings: Settings, folder: Path, module: str = "noli.intake", **env: str
 ) -> Iterator[Running]:
     """A listening intake, killed at the end if it still lives."""
-    key, line = apikeys.new("test", scopes)
+    key, line = apikeys.new("test", ["events:write", "admin"])
     apikeys.write(folder / "keys.json", [line])
     process = launched({**environment(settings, folder), **env}, module)
     try:
