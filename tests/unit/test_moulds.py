@@ -5,12 +5,21 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connectors.sources.rpo import dialect as dialects
+from connectors.sources.rpo import events as rpo
+from connectors.sources.rpo.answer import Answer, Answered
+from connectors.sources.rpo.dialect import Register
+from connectors.sources.rpo.events import Asked, Listing
+from noli.cli.registering import answer as answers
+from noli.cli.registering.answer import Standing
 from noli.cli.sending import inputs, reading
 from noli.cli.sending.forms import Forms, Met
 from noli.cli.sending.instants import Moments
@@ -18,17 +27,18 @@ from noli.cli.sending.line import Defaults, Line
 from noli.cli.sending.moments import rfc3339
 from noli.cli.sending.reading import Reader, facts
 from noli.cli.sending.sheet import Columns
-from noli.domain import times
+from noli.domain import events, times
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact
 from noli.domain.token import KEPT, Pepper, Tokens, token
-from noli.loading import mould
+from noli.loading import mould, press
 from noli.loading.loader import item_of
 from noli.loading.mould import Blanks
 from noli.runtime import chunks
 from noli.runtime.chunks import Item
 from schemas.codec import HEADER
 from schemas.template import long_of
+from tests.support.law import on
 from tests.support.step import CODEC
 
 PEPPER = Pepper(3, b"moulds need a secret of some length")
@@ -69,7 +79,8 @@ CELLS: dict[str, tuple[str, ...]] = {
 def _still() -> object:
     """Both ways are asked at one moment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "now_ms", lambda: NOW)
+        for module in (reading, press, answers):
+            patch.setattr(module, "now_ms", lambda: NOW)
         yield
 
 
@@ -239,6 +250,53 @@ def test_a_form_that_is_more_than_its_blanks_is_not_trusted(
 
     real = Blanks("1", "3331234567", None)
     assert mould.learnt(CODEC, PEPPER, Kind.PHONE, fill, real) is None
+
+
+ANSWER = st.lists(
+    st.tuples(
+        st.sampled_from(["3331234567", "0612345678", "3339999999", "33x", "", '3"3']),
+        st.sampled_from(["1", "0", "2"]),
+        st.sampled_from(["01/10/2026", "", "31/12/2026", "30/02/2026"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(ANSWER, st.booleans(), st.sampled_from([100, 200, 300]))
+def test_an_answer_is_loaded_as_the_long_way_loads_it(
+    tmp_path: Path, lines: list[tuple[str, str, str]], dated: bool, listed: int
+) -> None:
+    """Every outcome, with dates and without, listings known before: same key, same bytes."""
+    path = tmp_path / "answer.txt"
+    path.write_text("\n".join(",".join(line) for line in lines * 4))
+    layout = dialects.load("fenix-like", Register.PHONE).saying(["1"], ["0"])
+    if dated:
+        layout = layout.model_copy(update={"date": 3, "date_format": "%d/%m/%Y"})
+    found = Answer(path, layout, Register.PHONE, on(300))
+    asked = Asked("acme", Register.PHONE, on(300), "rpo:0123456789abcdef")
+    known = Contact(Kind.PHONE, "+393331234567")
+    before = Standing({token(PEPPER, "acme", known): Listing(on(listed))})
+    desk: Any = SimpleNamespace(codec=CODEC, pepper=PEPPER)
+    expected = {
+        row.line: [
+            item_of(CODEC, PEPPER, events.parse(event, NOW))
+            for event in rpo.events(
+                row, before.listings.get(token(PEPPER, "acme", row.contact), Listing()), asked
+            )
+        ]
+        for row in found.rows()
+        if isinstance(row, Answered)
+    }
+    rows = [*answers.rows(desk, found, asked, before, 0)]
+    assert {
+        row.line: [*row.items] or [item_of(CODEC, PEPPER, fact) for fact in row.facts]
+        for row in rows
+    } == expected
+    assert sum(not row.items for row in rows) <= 8  # two of each kind of event, before it is learnt
 
 
 @given(

@@ -7,6 +7,7 @@ voids every consent up to then. Every outcome is a check (REGISTER-FRESH).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from connectors.sources.rpo.answer import Answered
@@ -22,6 +23,8 @@ _MARKS: Final = {
 }
 
 Event = dict[str, Any]
+#: Moments of an answer are few: its own, and days.
+_text: Final = lru_cache(4096)(times.text)
 
 
 class Listing(NamedTuple):
@@ -73,7 +76,7 @@ def _event(what: str, row: Answered, asked: Asked, at: int) -> Event:
         "id": f"{asked.ref}.{row.line}.{what}",
         "source": SOURCE,
         "type": f"noli.register.{what}.v1",
-        "time": times.text(at),
+        "time": _text(at),
         "data": {
             "controller": asked.controller,
             "contact": {"kind": row.contact.kind.value, "value": row.contact.value},

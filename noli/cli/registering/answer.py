@@ -22,8 +22,9 @@ from noli.cli.registering import contacts
 from noli.cli.sending.line import Line
 from noli.cli.sending.rejects import Rejects
 from noli.domain import events
-from noli.domain.token import token
+from noli.domain.token import Tokens
 from noli.loading.loader import Row
+from noli.loading.press import Press
 from noli.runtime.clock import now_ms
 
 #: Bad lines told on the screen; all of them are in the rejects file.
@@ -118,11 +119,17 @@ def standing(desk: Desk, asked: Asked, *, known_only: bool) -> Standing:
 def rows(desk: Desk, answer: Answer, asked: Asked, before: Standing, after: int) -> Iterator[Row]:
     """The second pass: the facts of every good line behind line `after`."""
     unknown = Listing()
+    tokens = Tokens(desk.pepper, asked.controller, asked.register.kind)
+    press = Press(desk.codec, desk.pepper)
     for row in answer.rows():
         if isinstance(row, Bad) or row.line <= after:
             continue
-        key = token(desk.pepper, asked.controller, row.contact)
+        key = tokens.of(row.contact.value.encode())
         if before.known is not None and key not in before.known:
             continue
         said = rpo.events(row, before.listings.get(key, unknown), asked)
-        yield Row(row.line, [events.parse(each, now_ms()) for each in said])
+        items = [item for each in said if (item := press.item(each["type"], each))]
+        if len(items) == len(said):
+            yield Row(row.line, (), items)
+        else:
+            yield Row(row.line, [events.parse(each, now_ms()) for each in said])

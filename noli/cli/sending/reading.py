@@ -13,9 +13,9 @@ from noli.domain.events import Quarantine, Refused
 from noli.domain.facts import Fact
 from noli.domain.token import Pepper
 from noli.loading.loader import Row, Unsuited, suited
+from noli.loading.press import Accepted
 from noli.runtime.clock import now_ms
 from schemas.codec import Codec
-from schemas.template import long_bytes
 
 
 class Bad(NamedTuple):
@@ -45,16 +45,13 @@ class Reader:
 
     def rows(self, after: int) -> Iterator[Row]:
         """What the log is to hold of every good line behind line `after`."""
-        moment, accepted = 0, b""
+        accepted = Accepted()
         for number, found in self._found(after):
             if isinstance(found, Line):
                 if not isinstance(said := facts(found), str):
                     yield Row(number, said)
                 continue
-            now = now_ms()
-            if now != moment:
-                moment, accepted = now, long_bytes(now)
-            yield Row(number, (), (found.item(accepted),))
+            yield Row(number, (), (found.item(accepted.now()),))
 
     def _found(self, after: int) -> Iterator[tuple[int, Line | Met]]:
         table, forms, defaults = self._file.rows, self._forms, self._defaults
