@@ -16,6 +16,7 @@ from connectors.ledger import fenced
 from connectors.protocol import Sink
 from connectors.sinks.kamailio import Kamailio
 from connectors.sinks.postgres import Postgres
+from connectors.sinks.vicidial import Vicidial
 from noli.domain.channel import CHANNELS
 from noli.runtime import apps
 from noli.runtime.kafka import Acked
@@ -25,6 +26,7 @@ from tests.support.decisions import CODEC, rows, token
 from tests.support.kamailio import kamailio
 from tests.support.life import living
 from tests.support.stack import Stack
+from tests.support.vicidial import dialer
 
 _numbers = itertools.count(1)
 CALL: Final = "operator_call"
@@ -265,3 +267,40 @@ async def test_a_switch_that_forgot_everything_is_filled_again(lab: Lab, tmp_pat
             job = life.app().job
     assert job is not None
     assert (job.verb, job.by) == (Verb.BACKFILL, "reconciler of connectors-crm")
+
+
+@pytest.mark.rule("OBJECT")
+async def test_a_hopper_filled_behind_our_back_is_emptied_again(
+    lab: Lab, mariadb_url: str, tmp_path: Path
+) -> None:
+    """VICIdial loads leads that objected after they were listed: they leave it undialled."""
+    lab.desk.claim(1).claim(1, partition=1)
+    for number in range(20):
+        lab.desk.decide(number, 1, partition=number % 2, rows=rows([CALL] if number < 3 else []))
+    lab.desk.send()
+    with dialer(mariadb_url) as vici:
+
+        def sink() -> Sink:
+            config = {"url": vici.url, "timeout_s": 20}
+            return Vicidial(Vicidial.Config.model_validate(config), "dialer")
+
+        def loaded() -> set[int]:
+            ask = "SELECT phone_number FROM vicidial_hopper JOIN vicidial_list USING (lead_id)"
+            return {int(number.removeprefix("333")) for (number,) in vici.ask(ask)}
+
+        target = sink()
+        assert isinstance(target, Vicidial)
+        await target.fix()
+        await target.aclose()
+        async with living(lab, sink, tmp_path, {"recent_seconds": 0.3}) as life:
+            await life.until(
+                lambda: vici.ask("SELECT COUNT(*) FROM vicidial_dnc"), lambda n: n == [(17,)]
+            )
+            for number in range(20):
+                lead = "INSERT INTO vicidial_list (phone_code, phone_number) VALUES ('39', %s)"
+                vici.ask(lead, f"333{number:07d}")
+                vici.ask(
+                    "INSERT INTO vicidial_hopper (lead_id, campaign_id, status)"
+                    " VALUES (LAST_INSERT_ID(), 'RED', 'READY')"
+                )
+            await life.until(loaded, lambda found: found == {0, 1, 2})

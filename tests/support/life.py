@@ -94,6 +94,10 @@ async def living(
         yield Life(lab, runner, desk)
     finally:
         stop.set()
-        await asyncio.gather(task, orders)
+        orders.cancel()  # as the service does
+        await asyncio.gather(task, orders, return_exceptions=True)
+        task.result()
+        if not orders.cancelled():
+            orders.result()
         await acked.close()
         await sink.aclose()
