@@ -94,7 +94,7 @@ class Again:
         """
         tracks = self._tracks.values()
         doubt = any(track.catching_up or track.unreadable for track in tracks)
-        if doubt or self.held or self._waiting.restricts:
+        if doubt or self.held or self._waiting.restricts():
             return None
         beacons = [track.frontier.newest_beacon() for track in tracks]
         known = [as_of for as_of in beacons if as_of is not None]

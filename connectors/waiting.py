@@ -140,7 +140,6 @@ class Waiting:
         """Whether a change of this contact waits or is in flight."""
         return token in self._entries or token in self._flying
 
-    @property
     def restricts(self) -> bool:
         """Whether somebody waits, or is in flight, from whom something is taken away."""
         held = (self._entries.get(token) for token in (*self._put_off, *self._flying))

@@ -146,23 +146,23 @@ def test_a_restriction_restricts_until_it_is_confirmed() -> None:
     """Waiting, in flight, put off, or behind its own contact in flight; an allowance never does."""
     waiting = Waiting()
     waiting.add(change("a", 1, reason="NO_BASIS"))
-    assert not waiting.restricts
+    assert not waiting.restricts()
     waiting.add(change("b", 1))
-    assert waiting.restricts
+    assert waiting.restricts()
     entries = waiting.take(10, now=0)
-    assert waiting.restricts
+    assert waiting.restricts()
     (grant, objection) = sorted(entries, key=lambda entry: entry.change.token)
     waiting.back(objection, until=99)
-    assert waiting.restricts
+    assert waiting.restricts()
     (again,) = waiting.take(10, now=100)
     waiting.done(again)
-    assert not waiting.restricts
+    assert not waiting.restricts()
     waiting.add(change("a", 2))
-    assert waiting.restricts
+    assert waiting.restricts()
     waiting.done(grant)
     (last,) = waiting.take(10, now=100)
     waiting.done(last)
-    assert not waiting.restricts
+    assert not waiting.restricts()
 
 
 def test_a_flying_restriction_counts_though_an_allowance_follows() -> None:
@@ -171,4 +171,4 @@ def test_a_flying_restriction_counts_though_an_allowance_follows() -> None:
     waiting.add(change("a", 1))
     waiting.take(10, now=0)
     waiting.add(change("a", 2, reason="NO_BASIS"))
-    assert waiting.restricts
+    assert waiting.restricts()
