@@ -61,7 +61,7 @@ CELLS: dict[str, tuple[str, ...]] = {
         "2026-01-02T03:04:05Z", "2026-01-02T03:04:59Z", "2025-12-31T23:59:60Z", "2026-01-02",
         "2/1/2026 10:30", "2026-10-25 02:30:00", "", "2026-02-30T00:00:00Z", "yesterday",
         "2026-01-02t03:04:05z", "2026-01-02T03:04:05.250+02:00", "1969-12-31T23:59:59Z",
-        "2026-01-0\u0662T03:04:05Z", "2026-01-02T24:00:00Z", "2026-01-02 03:04:05Z",
+        "2026-01-0\u0662T03:04:05Z", "2026-01-02T24:00:00Z", "1/1/0001", "2026-01-02 03:04:05Z",
     ),
     "purpose": ("marketing", "profiling", "", "everything"),
     "channels": ("operator_call", "sms, email", "", "pigeon"),
@@ -214,6 +214,14 @@ def test_moments_are_those_of_the_long_way(said: list[str], denying: bool) -> No
         else:
             assert found is not None
             assert (found.text, long_of(found.long)) == expected
+
+
+def test_a_day_before_all_days_is_no_time() -> None:
+    """What some systems write for "never" is refused in its line, and ends no load."""
+    assert rfc3339("01/01/0001", ROME, denying=False) == "01/01/0001"
+    names = ["phone", "time", "purpose", "channels"]
+    line = Columns("f", names).line(2, ["3331234567", "01/01/0001", "marketing", "sms"], DEFAULTS)
+    assert facts(line) == "time: give an RFC 3339 time with its offset"
 
 
 @given(st.binary(min_size=16, max_size=90), st.text(max_size=20), st.text(max_size=40))

@@ -31,7 +31,10 @@ def rfc3339(text: str, zone: ZoneInfo, *, denying: bool) -> str:
         moment = datetime.combine(moment.date(), _DAY_END)
     if moment.tzinfo is None:
         moment = _local(moment, zone, later=denying)
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    try:
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError:  # 01/01/0001, which some systems write for "never"
+        return text
 
 
 def _iso(text: str) -> tuple[datetime, bool] | None:
