@@ -20,10 +20,10 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import httpx2
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from connectors.protocol import Problem, Retry
 
@@ -85,6 +85,13 @@ def http_url(text: str) -> str:
     if url.userinfo:
         raise ValueError("holds a user or a password; leave them out")
     return text
+
+
+#: Fields of a sink's `Config`: where it is reached, and whom to trust there.
+HttpUrl: TypeAlias = Annotated[str, AfterValidator(http_url)]
+Authorities: TypeAlias = Annotated[
+    Path | None, Field(description="PEM file of the authorities to trust instead.")
+]
 
 
 def plain_secret(value: SecretStr) -> SecretStr:

@@ -10,16 +10,15 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from connectors import coarse, protocol
 from connectors.abreast import few_at_once
 from connectors.coarse import DENIED, Rounded, Scope, together
-from connectors.egress import Asked, Egress, PlainSecret, http_url
+from connectors.egress import Asked, Authorities, Egress, HttpUrl, PlainSecret
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from noli.domain.channel import Kind, Purpose
 from noli.domain.facts import EVERY_BRAND
@@ -50,7 +49,8 @@ class Kamailio:
         """Which proxy, which table, what its calls are for."""
 
         url: Annotated[
-            str, Field(description="http(s):// address that its xhttp gives to jsonrpc_dispatch().")
+            HttpUrl,
+            Field(description="http(s):// address that its xhttp gives to jsonrpc_dispatch()."),
         ]
         secret: Annotated[
             PlainSecret,
@@ -68,14 +68,7 @@ class Kamailio:
             float, Field(gt=0, le=60, description="For one command, in seconds.")
         ] = 10.0
         batch: Annotated[int, Field(ge=1, le=1000, description="Most numbers at once.")] = 200
-        ca_file: Annotated[
-            Path | None, Field(description="PEM file of the authorities to trust instead.")
-        ] = None
-
-        @field_validator("url")
-        @classmethod
-        def _is_url(cls, value: str) -> str:
-            return http_url(value)
+        ca_file: Authorities = None
 
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - it asks no name
         self._config = config

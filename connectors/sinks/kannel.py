@@ -15,11 +15,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from connectors import coarse, protocol
 from connectors.coarse import Rounded, Scope, together
-from connectors.egress import Asked, Egress, PlainSecret, http_url
+from connectors.egress import Asked, Egress, HttpUrl, PlainSecret
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from connectors.served import Served
 from noli.domain.channel import Kind, Purpose
@@ -52,7 +52,7 @@ class Kannel:
     class Config(protocol.SinkConfig):
         """Which gateway, where it fetches the list, what its messages are for."""
 
-        url: Annotated[str, Field(description="Bearerbox's admin address: http://host:13000.")]
+        url: Annotated[HttpUrl, Field(description="Bearerbox's admin address: http://host:13000.")]
         password: Annotated[SecretStr, Field(description="Its admin-password.")]
         listen: Annotated[
             str,
@@ -75,11 +75,6 @@ class Kannel:
             float, Field(gt=0, le=60, description="For one command, a fetch included, in seconds.")
         ] = 30.0
         batch: Annotated[int, Field(ge=1, le=5000, description="Most numbers a fetch.")] = 2000
-
-        @field_validator("url")
-        @classmethod
-        def _is_url(cls, value: str) -> str:
-            return http_url(value)
 
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - it asks no name
         self._config = config

@@ -9,15 +9,14 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from connectors import coarse, protocol
 from connectors.coarse import Scope, rounded
-from connectors.egress import Answer, Asked, Egress, http_url
+from connectors.egress import Answer, Asked, Authorities, Egress, HttpUrl
 from connectors.protocol import Applied, Change, Contact, Held, Problem, Reject, Result, Retry
 from connectors.rest import answered, fields, in_turn
 from noli.domain.channel import Channel, Kind, Purpose
@@ -38,8 +37,7 @@ class Mailman:
         """Which Mailman, which lists."""
 
         url: Annotated[
-            str,
-            AfterValidator(http_url),
+            HttpUrl,
             Field(description="REST interface of Mailman core: http://host:8001/3.1."),
         ]
         user: Annotated[str, Field(description="admin_user of its [webservice].")] = "restadmin"
@@ -53,9 +51,7 @@ class Mailman:
             float, Field(gt=0, le=30, description="For one request, in seconds.")
         ] = 10.0
         batch: Annotated[int, Field(ge=1, le=100, description="Most addresses at once.")] = 20
-        ca_file: Annotated[
-            Path | None, Field(description="PEM file of the authorities to trust instead.")
-        ] = None
+        ca_file: Authorities = None
 
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - it asks no name
         self._config = config

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from connectors import coarse, protocol, trytond
 from connectors.coarse import Scope, rounded
-from connectors.egress import Egress, http_url
+from connectors.egress import Authorities, Egress, HttpUrl
 from connectors.protocol import Change, Contact, Held, Problem, Reject, Result, Retry
 from connectors.rest import in_turn
 from noli.domain.channel import Channel, Kind, Purpose
@@ -42,8 +41,7 @@ class Tryton:
         """Which database, which lists, as whom."""
 
         url: Annotated[
-            str,
-            AfterValidator(http_url),
+            HttpUrl,
             Field(description="http(s)://host:8000/database, without what comes after it."),
         ]
         key: Annotated[
@@ -61,9 +59,7 @@ class Tryton:
             float, Field(gt=0, le=30, description="For one request, in seconds.")
         ] = 10.0
         batch: Annotated[int, Field(ge=1, le=100, description="Most addresses at once.")] = 50
-        ca_file: Annotated[
-            Path | None, Field(description="PEM file of the authorities to trust instead.")
-        ] = None
+        ca_file: Authorities = None
 
     def __init__(self, config: Config, app: str) -> None:  # noqa: ARG002 - it asks no name
         self._config = config

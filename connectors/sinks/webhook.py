@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import standardwebhooks
 from pydantic import Field, SecretStr, field_validator
 
-from connectors.egress import Egress, http_url
+from connectors.egress import Authorities, Egress, HttpUrl
 from connectors.protocol import (
     Applied,
     Change,
@@ -37,7 +36,9 @@ class Webhook:
     class Config(SinkConfig):
         """Where to post, and how the receiver knows that it is us."""
 
-        url: Annotated[str, Field(description="https:// (or http://) address that takes the POST.")]
+        url: Annotated[
+            HttpUrl, Field(description="https:// (or http://) address that takes the POST.")
+        ]
         secret: Annotated[
             SecretStr, Field(description="Signing secret: whsec_ and base64 of 24 to 64 bytes.")
         ]
@@ -49,14 +50,7 @@ class Webhook:
         allow_private_addresses: Annotated[
             bool, Field(description="Allow loopback, private and link-local addresses.")
         ] = False
-        ca_file: Annotated[
-            Path | None, Field(description="PEM file of the authorities to trust instead.")
-        ] = None
-
-        @field_validator("url")
-        @classmethod
-        def _is_url(cls, value: str) -> str:
-            return http_url(value)
+        ca_file: Authorities = None
 
         @field_validator("secret")
         @classmethod
