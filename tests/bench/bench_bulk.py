@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
@@ -137,7 +138,7 @@ class Objectors:
 
 
 @contextmanager
-def worker(settings: Settings, folder: Path) -> Iterator[None]:
+def worker(settings: Settings, folder: Path) -> Iterator[psutil.Process]:
     """The suppress worker, stopped at the end."""
     environment = {
         **os.environ,
@@ -151,7 +152,7 @@ def worker(settings: Settings, folder: Path) -> Iterator[None]:
             [sys.executable, "-m", "streams.suppress"], env=environment, stderr=log
         )
     try:
-        yield
+        yield psutil.Process(process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -185,13 +186,17 @@ def left(client: AdminClient) -> int:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds to load; ms of objections alone and behind a load; intents a second meanwhile."""
+    """Seconds to load; ms of objections alone and behind a load; intents a second meanwhile.
+
+    `resident`: bytes of the worker when the window began and ended.
+    """
 
     load_s: float
     alone: Sequence[float]
     beside: Sequence[float]
     rate: float
     window_s: float
+    resident: tuple[int, int]
 
 
 @pytest.mark.timeout(3_600)
@@ -225,13 +230,13 @@ def measured(settings: Settings, codec: Codec, folder: Path) -> Measured:
     client = broker.admin(settings)
     chunks = left(client)
     beside = Objectors(settings, codec, "348")
-    with worker(settings, folder), beside.at_work():
+    with worker(settings, folder) as process, beside.at_work():
         until(lambda: left(client) < chunks, "a first chunk", 60)
         threading.Event().wait(WARM_UP_S if MEASURED_S > WARM_UP_S else 0)
-        start, from_ = left(client), now_ms()
+        start, from_, small = left(client), now_ms(), process.memory_info().rss
         end = time.monotonic() + MEASURED_S
         until(lambda: time.monotonic() > end or not left(client), "the end", MEASURED_S + 60)
-        stop, to = left(client), now_ms()
+        stop, to, large = left(client), now_ms(), process.memory_info().rss
     window_s = (to - from_) / 1000
     return Measured(
         load_s,
@@ -239,11 +244,13 @@ def measured(settings: Settings, codec: Codec, folder: Path) -> Measured:
         beside.waited(from_, to),
         (start - stop) * INTENTS / chunks / window_s,
         window_s,
+        (small, large),
     )
 
 
 def written(found: Measured) -> str:
     """The page."""
+    small, large = (size / 2**20 for size in found.resident)
     ways = (("nothing else", found.alone), ("a backlog of a load", found.beside))
     lines = [
         "<!-- Written by tests/bench/bench_bulk.py. Do not edit. -->",
@@ -268,6 +275,9 @@ def written(found: Measured) -> str:
         "|---|---|---|",
         f"| intents packed, sent and confirmed by the loader | {INTENTS / found.load_s:,.0f} | |",
         f"| intents decided meanwhile, one worker | {found.rate:,.0f} | {BULK_RATE:,} |",
+        "",
+        f"Resident memory of the worker: {small:.0f} MB when the window began, {large:.0f} MB when it",
+        "ended, RocksDB's buffers and librdkafka's queues included.",
         "",
     ]
     return "\n".join(lines)
