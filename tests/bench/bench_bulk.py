@@ -276,8 +276,8 @@ def written(found: Measured) -> str:
         f"| intents packed, sent and confirmed by the loader | {INTENTS / found.load_s:,.0f} | |",
         f"| intents decided meanwhile, one worker | {found.rate:,.0f} | {BULK_RATE:,} |",
         "",
-        f"Resident memory of the worker: {small:.0f} MB when the window began, {large:.0f} MB when it",
-        "ended, RocksDB's buffers and librdkafka's queues included.",
+        f"Resident memory of the worker: {small:.0f} MB when the window began, {large:.0f} MB when",
+        "it ended, RocksDB's buffers and librdkafka's queues included.",
         "",
     ]
     return "\n".join(lines)
