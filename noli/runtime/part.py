@@ -82,9 +82,12 @@ class Part:
         return found
 
     def save(self, key: bytes, value: bytes) -> None:
-        """Set the state of a key: to the state topic now, to disk once that is delivered."""
+        """Set the state of a key: to the state topic once all outputs stand, then to disk.
+
+        Never before: a state that says "seen" while its decision was lost would pass over the same
+        record when it is read again, and nobody would ever hear of that objection.
+        """
         self.unsaved[key] = value
-        self.outputs.send(self.topology.state, self.number, key, value)
 
     def emit(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Append an output to the same partition of `topic`."""
@@ -102,6 +105,11 @@ class Part:
         """Count decisions since that many as one, the oldest: they came in one record."""
         if len(self.caused) > since:
             self.caused[since:] = [min(self.caused[since:])]
+
+    def send_states(self) -> None:
+        """Everything emitted is delivered: what was saved may go to the state topic."""
+        for key, value in self.unsaved.items():
+            self.outputs.send(self.topology.state, self.number, key, value)
 
     def stored(self) -> None:
         """Everything saved is delivered: put it on disk."""

@@ -1,6 +1,6 @@
 """The one loop of a stream worker: it owns membership, offsets, time and delivery.
 
-    poll one lane → step each record → outputs delivered → state stored → offset committed
+    poll one lane → step each record → outputs delivered → states delivered → stored → committed
 
 in this order, so a crash repeats work and never skips it; the fold being a join, repeated work
 changes nothing. Whatever is unexpected ends the process: an offset is never committed past a
@@ -140,6 +140,9 @@ class Processor:
     def _settle(self, touched: set[int]) -> None:
         if not touched:
             return
+        self._outputs.deliver()
+        for number in touched:
+            self._parts[number].send_states()
         self._outputs.deliver()
         for number in touched:
             self._parts[number].stored()

@@ -14,6 +14,7 @@ import pytest
 from noli.runtime import processor
 from noli.runtime.chores import Sweep
 from noli.runtime.clock import now_ms
+from noli.runtime.outputs import LostDelivery
 from noli.runtime.part import Part, Record, Topology
 from noli.runtime.process import Stop
 from noli.runtime.processor import Processor
@@ -388,3 +389,25 @@ def test_a_new_owner_claims_above_every_epoch_it_read(lab: Lab) -> None:
     with lab.worker(Counting()):
         claims = state.until(lambda found: len(keyed(found, CLAIM_KEY)) == 2)
     assert leading_long(claims[-1].value or b"") == FAR_EPOCH + 1
+
+
+def test_a_crash_between_output_and_state_repeats_the_record(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No state says "seen" before what was decided stands: else the decision would be lost."""
+    decisions, state = lab.reader(lab.topology.decisions), lab.reader(lab.topology.state)
+    lab.feed(0, 1)
+    with monkeypatch.context() as crash:
+
+        def dies(_: Part) -> None:
+            raise LostDelivery("the process dies here")
+
+        crash.setattr(Part, "send_states", dies)
+        running = Running(Processor(lab.settings(), lab.topology, CODEC, Counting()))
+        running.join()
+    assert isinstance(running.error, LostDelivery)
+    assert len(keyed(decisions.until(reached(1)), KEY)) == 1
+    with lab.worker(Counting(), disk="disk-1"):
+        assert keyed(state.until(reached(1)), KEY)
+        twice = decisions.until(lambda found: len(keyed(found, KEY)) == 2)
+    assert [count_of(each.value) for each in keyed(twice, KEY)] == [1, 1]

@@ -268,6 +268,7 @@ def both_ways(found: list[Fact]) -> tuple[Sent, Sent]:
         step.opened(part)
         for record in records:
             step.process(record, part)
+        part.send_states()
     return singles, packed
 
 
