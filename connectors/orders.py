@@ -21,7 +21,7 @@ from noli.runtime import metrics
 from noli.runtime.apps import Following
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
-from noli.wire.apps import JOBS, App, Face, Job, State, Verb
+from noli.wire.apps import App, Face, Job, State, Verb
 
 #: How long one look at `noli.apps` waits for news, in seconds.
 _WAIT_S: Final = 0.2
@@ -118,9 +118,10 @@ class Orders:
         every = self._manifest.reconcile.every_hours * _MS_PER_HOUR
         if not every or app.state is not State.RUNNING or self._task:
             return
-        last = app.job.asked if app.job and app.job.verb in JOBS else app.since
+        last = app.job.asked if app.job else app.since
         if _FIRST in self._o.runner.again.owned() and last and now_ms() - last >= every:
-            await self._repair("reconcile.every_hours")
+            sample = self._manifest.reconcile.sample
+            await self._order(Verb.REPAIR, "reconcile.every_hours", sample)
 
     async def _look_at_recent(self, sink: Sink) -> None:
         every = self._manifest.reconcile.recent_seconds
@@ -148,8 +149,10 @@ class Orders:
 
     async def _renew(self, sink: Sink) -> None:
         """Let a target with a lease go on, while nobody waits there to be refused."""
+        if not isinstance(sink, Leased) or steady() < self._renews_at:
+            return
         as_of = self._o.runner.again.restricted_as_of()
-        if as_of is None or not isinstance(sink, Leased) or steady() < self._renews_at:
+        if as_of is None:
             return
         self._renews_at = steady() + _RENEW_S
         try:
@@ -164,16 +167,14 @@ class Orders:
         dangerous = {one.cause.value for one in wrong} & DANGEROUS
         if dangerous and self._task is None:
             self._log.error("application.drifted", **causes)
-            await self._repair("recent: " + ", ".join(sorted(dangerous)))
+            await self._order(Verb.REPAIR, "recent: " + ", ".join(sorted(dangerous)))
         elif volatile and Cause.DENIED.value in causes and self._task is None:
             # Nobody there says no of their own: it has forgotten, and whoever may be called is not.
-            by = f"reconciler of {self._o.worker}"
-            await self._o.desk.act(self._o.app, Verb.BACKFILL, by=by, reason="recent: forgotten")
+            await self._order(Verb.BACKFILL, "recent: forgotten")
 
-    async def _repair(self, reason: str) -> None:
+    async def _order(self, verb: Verb, reason: str, sample: float = 1.0) -> None:
         by = f"reconciler of {self._o.worker}"
-        sample = self._manifest.reconcile.sample if reason.startswith("reconcile.") else 1.0
-        await self._o.desk.act(self._o.app, Verb.REPAIR, by=by, reason=reason, sample=sample)
+        await self._o.desk.act(self._o.app, verb, by=by, reason=reason, sample=sample)
 
 
 def _told(found: Found, again: Again) -> bool:

@@ -91,7 +91,7 @@ def changes(view: View, partition: int, passed: scan.Progress) -> Generator[Chan
 def _note(view: View, partition: int, places: sqlite3.Connection) -> None:
     """Write down where the newest decision of each contact stands."""
     epoch = 0
-    records = scan.records(view.settings, {view.topic: partition}, _unheard)
+    records = scan.records(view.settings, {view.topic: partition})
     while some := list(itertools.islice(records, _SOME)):
         rows = []
         for record in some:
@@ -132,7 +132,3 @@ def _read(view: View, record: Record) -> tuple[str, Mapping[str, Any]]:
         return view.codec.decode(record.value)
     except UnreadableError:
         return "", {}
-
-
-def _unheard(_passed: int, _total: int) -> None:
-    """The first reading tells nobody: the second is the one that takes time."""

@@ -47,7 +47,7 @@ class Book:
         for partition in range(scan.partitions(self._settings, [self._topic])[self._topic]):
             place = {self._topic: partition}
             since = {self._topic: self.after[partition]} if partition in self.after else {}
-            for record in scan.records(self._settings, place, _unheard, since):
+            for record in scan.records(self._settings, place, since=since):
                 self.apps = _after(self.apps, self._codec, record.value)
                 self.after[partition] = record.offset + 1
         return self.apps
@@ -132,7 +132,3 @@ def _after(found: dict[str, App], codec: Codec, value: bytes | None) -> dict[str
         return apps.folded(found, *codec.decode(value))
     except UnreadableError:
         return found  # a newer build's; it can change nothing here
-
-
-def _unheard(_passed: int, _total: int) -> None:
-    """Nobody watches a log this short being read."""

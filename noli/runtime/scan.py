@@ -46,10 +46,14 @@ def partitions(settings: Settings, topics: Sequence[str]) -> dict[str, int]:
     return {topic: found[topic][0] for topic in topics}
 
 
+def _unheard(_passed: int, _total: int) -> None:
+    """Nobody watches."""
+
+
 def records(
     settings: Settings,
     places: Mapping[str, int],
-    progress: Progress,
+    progress: Progress = _unheard,
     since: Mapping[str, int] | None = None,
 ) -> Iterator[Record]:
     """Every record of one partition per topic, from the offset `since` or its beginning.

@@ -21,11 +21,12 @@ import yaml
 
 from noli.cli import contracts
 from noli.cli.stack import ports
-from noli.cli.stack.program import Program, Running, launch, until
+from noli.cli.stack.program import Running, until
 from noli.runtime import registry
 from schemas.codec import Codec
 from tests.support import decisions
 from tests.support.bad_app import HANG, OK, SECRET, BadApp, bad_app, failing
+from tests.support.connector import process_of
 from tests.support.decisions import Desk, rows, token
 from tests.support.stack import Stack
 
@@ -66,23 +67,9 @@ class World:
     def process(self, manifest: Path) -> Iterator[tuple[Running, str]]:
         """A started process and the address of its health endpoints."""
         port = ports.choose(["connectors"])["connectors"]
-        env = {
-            "NOLI_KAFKA": self.stack.kafka,
-            "NOLI_REGISTRY": self.stack.registry,
-            # The desk's: schema ids are on disk there, so a start does not ask the registry again.
-            "NOLI_DATA": str(self.folder / "desk"),
-            "NOLI_INSTANCE": f"connectors-{self.name}",
-            "NOLI_HTTP_PORT": str(port),
-            "NOLI_APP_MANIFEST": str(manifest),
-            "CRM_SECRET": SECRET,
-        }
-        argv = [sys.executable, "-m", "connectors"]
-        running = launch(Program("connectors", argv, self.folder / "log", env))
-        try:
+        more = {"NOLI_HTTP_PORT": str(port), "CRM_SECRET": SECRET}
+        with process_of(self.stack, self.folder, self.name, manifest, **more) as running:
             yield running, f"http://127.0.0.1:{port}"
-        finally:
-            running.signal(signal.SIGKILL)
-            running.gone.wait()
 
 
 def ask(url: str) -> tuple[int, str]:

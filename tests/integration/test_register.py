@@ -116,7 +116,7 @@ class Desk:
         """The newest decision of every contact of a controller, by token."""
         found: dict[bytes, Mapping[str, Any]] = {}
         for number in range(scan.partitions(self.settings, [DECISIONS])[DECISIONS]):
-            for record in scan.records(self.settings, {DECISIONS: number}, lambda *_: None):
+            for record in scan.records(self.settings, {DECISIONS: number}):
                 if record.key is not None and len(record.key) == 17:
                     datum = self.codec.decode(record.value)[1]
                     if datum["controller"] == controller:
@@ -129,7 +129,7 @@ class Desk:
         place = {DECISIONS: partition_of(of, count)}
         made = [
             (record.key, self.codec.decode(record.value)[1])
-            for record in scan.records(self.settings, place, lambda *_: None)
+            for record in scan.records(self.settings, place)
             if record.key is not None and len(record.key) == 17
         ]
         return [(key, datum) for key, datum in made if datum["controller"] == controller]

@@ -113,8 +113,13 @@ class Lab:
 
 
 @contextmanager
-def process_of(stack: Stack, folder: Path, name: str, manifest: Path) -> Iterator[Running]:
-    """`python -m connectors` of an application, killed at the end where it still runs."""
+def process_of(
+    stack: Stack, folder: Path, name: str, manifest: Path, **more: str
+) -> Iterator[Running]:
+    """`python -m connectors` of an application, killed at the end where it still runs.
+
+    `more`: further variables of its environment.
+    """
     env = {
         "NOLI_KAFKA": stack.kafka,
         "NOLI_REGISTRY": stack.registry,
@@ -122,6 +127,7 @@ def process_of(stack: Stack, folder: Path, name: str, manifest: Path) -> Iterato
         "NOLI_DATA": str(folder / "desk"),
         "NOLI_INSTANCE": f"connectors-{name}",
         "NOLI_APP_MANIFEST": str(manifest),
+        **more,
     }
     argv = [sys.executable, "-m", "connectors"]
     running = launch(Program("connectors", argv, folder / "log", env))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Event
 from typing import Annotated, Final
@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from connectors.drift import DANGEROUS, Cause
+from connectors.survey import UNREADABLE
 from noli.cli import target
 from noli.cli.applications import log, standing
 from noli.cli.applications.log import Log
@@ -21,8 +23,6 @@ from noli.runtime import broker
 from noli.runtime.standing import Standing, document, look
 from noli.wire.apps import Job, State, Verb
 
-#: What `connectors.survey` says in place of causes.
-_UNREADABLE: Final = "cannot_be_read_back"
 #: Between two looks of `status --watch`, in seconds.
 _WATCH_S: Final = 1.0
 #: Exit code of a read-back that found somebody who may be contacted and must not be.
@@ -140,7 +140,7 @@ def _job(
         return
     job = _watched(found, app, action)
     drift = job.drift()
-    if drift.pop(_UNREADABLE, 0):
+    if drift.pop(UNREADABLE, 0):
         raise ProblemError(f"{app}: its sink cannot be read back", "`noli app backfill` writes all")
     contacts, written = (
         sum(getattr(part, name) for part in job.parts.values()) for name in ("contacts", "written")
@@ -148,16 +148,16 @@ def _job(
     typer.echo(f"{app}: {contacts:,} contacts looked at, {written:,} written again")
     for cause, count in sorted(drift.items()):
         typer.echo(f"  {count:,} {cause}: {_MEANING[cause]}")
-    dangerous = sum(drift.get(cause, 0) for cause in ("allowed", "missing", "older"))
-    raise typer.Exit(_DRIFTED if verb is Verb.VERIFY and dangerous else 0)
+    dangerous = verb is Verb.VERIFY and not DANGEROUS.isdisjoint(drift)
+    raise typer.Exit(_DRIFTED if dangerous else 0)
 
 
-_MEANING: Final = {
-    "allowed": "allowed there and denied by us",
-    "missing": "unknown there",
-    "older": "an older version there: put back from a backup?",
-    "newer": "a version there that was never decided here: does another Noli write there?",
-    "denied": "denied there and allowed by us: coarser, or its own users said so; left alone",
+_MEANING: Final[Mapping[str, str]] = {
+    Cause.ALLOWED: "allowed there and denied by us",
+    Cause.MISSING: "unknown there",
+    Cause.OLDER: "an older version there: put back from a backup?",
+    Cause.NEWER: "a version there that was never decided here: does another Noli write there?",
+    Cause.DENIED: "denied there and allowed by us: coarser, or its own users said so; left alone",
 }
 
 
