@@ -20,6 +20,14 @@ STATE: Final = "noli.state"
 PARTY_STATE: Final = "noli.party_state"
 DECISIONS: Final = "noli.decisions"
 RECEIPTS: Final = "noli.receipts"
+#: As of when each application is aligned, and all of them together (key `*`).
+ALIGNMENT: Final = "noli.alignment"
+#: How far the facts of persons have been handed on to their contacts.
+BEACONS: Final = "noli.beacons"
+#: Calls that were answered, by campaign; what they came to; the probes of the applications.
+CALLS: Final = "noli.calls"
+CAMPAIGNS: Final = "noli.campaigns"
+CANARIES: Final = "noli.canaries"
 #: What was done to each application, and how its backfills and read-backs went.
 APPS: Final = "noli.apps"
 #: Where what could not be read is kept for a human.
