@@ -27,6 +27,7 @@ from connectors.protocol import (
     Subject,
 )
 from noli.domain.channel import Kind
+from noli.runtime.failpoints import Failpoint, failpoint
 
 #: Only this process's user may read the contacts in it.
 _MODE: Final = 0o600
@@ -144,6 +145,7 @@ class Ledgered:
             results[place] = answer
             if isinstance(answer, Applied):
                 news.append((change.token, Told(change.version, changes[place].contact)))
+        failpoint(Failpoint.CONNECTORS_BEFORE_LEDGER)
         await asyncio.to_thread(self._ledger.tell, news)
         return results
 

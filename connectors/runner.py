@@ -27,6 +27,7 @@ from connectors.tracks import Track
 from connectors.waiting import Entry, Waiting
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import get_logger
 from schemas.codec import Codec, UnreadableError
 
@@ -164,6 +165,7 @@ class Runner:
             return
         if taken.change is not None:
             self._waiting.add(taken.change, taken.replaced)
+            failpoint(Failpoint.CONNECTORS_AFTER_READ)
 
     def _look(self) -> None:
         """Take stock, for metrics and /readyz."""
@@ -233,7 +235,9 @@ class Runner:
         self._pace.offered(len(entries), steady())
         try:
             async with asyncio.timeout(APPLY_TIMEOUT_S):
+                failpoint(Failpoint.CONNECTORS_BEFORE_APPLY)
                 results = await self._apply(changes)
+                failpoint(Failpoint.CONNECTORS_AFTER_APPLY)
         except Retry as retry:
             self._put_back(entries, retry)
             return None
@@ -326,7 +330,11 @@ class Runner:
                 point = track.frontier.point(offsets)
                 standings.append((Standing(partition, point, settled), batch.at))
                 self._count(track, settled, batch.at)
+        if ours:
+            failpoint(Failpoint.CONNECTORS_BEFORE_RECEIPT)
         await self._p.receipts.write(standings)
+        if ours:
+            failpoint(Failpoint.CONNECTORS_AFTER_RECEIPT)
         for track, offsets in ours.values():
             track.frontier.settle(offsets)
 
@@ -364,5 +372,9 @@ class Runner:
         self._told |= news
         marks = {partition: track.mark() for partition, track in self._tracks.items()}
         moved = {p: mark for p, mark in marks.items() if mark[0] != self._committed.get(p)}
-        if moved and await self._p.inlet.commit(moved):
+        if not moved:
+            return
+        failpoint(Failpoint.CONNECTORS_BEFORE_COMMIT)
+        if await self._p.inlet.commit(moved):
+            failpoint(Failpoint.CONNECTORS_AFTER_COMMIT)
             self._committed |= {partition: offset for partition, (offset, _) in moved.items()}

@@ -25,6 +25,7 @@ from connectors.snapshot import Source, View
 from noli.runtime import metrics
 from noli.runtime.apps import Desk
 from noli.runtime.clock import now_ms, steady
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import get_logger
 from noli.wire.apps import Job, Part, Verb
 
@@ -121,6 +122,7 @@ class Survey:
                 await self._offer(change, size)
             if self._job.verb is not Verb.BACKFILL and chosen:
                 await self._compare(sink, chosen)
+            failpoint(Failpoint.CONNECTORS_SURVEY_CHUNK)
             if steady() - self._told_at >= _TELL_S:
                 await self._tell(done=False)
         self._out = await self._again.settle(self._out, 0)

@@ -17,6 +17,7 @@ from noli.replica.follow import Follower, LogUnavailable
 from noli.replica.head import FORMAT, Head, Position, Refused, pepper_check
 from noli.replica.lock import SecondWriter
 from noli.replica.snapshot import Manifest
+from noli.runtime import failpoints
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Export, verify and import the local copy."
@@ -31,6 +32,7 @@ _REBUILD = "start the replica without a copy: it builds one from noli.decisions"
 def export(path: PathArgument, *, data: target.DataOption = target.DEFAULT_DATA) -> None:
     """Write a consistent snapshot of the local copy to PATH; the copy may be in use."""
     place = copies.place(data, target.settings(data))
+    failpoints.arm()
     with _told("give a PATH that is not there yet, on a disk with room for the copy"):
         _show(snapshot.export(place, path), "exported")
 
@@ -50,6 +52,7 @@ def import_(path: PathArgument, *, data: target.DataOption = target.DEFAULT_DATA
     """
     settings = target.settings(data)
     secret = pepper.found(data, settings)
+    failpoints.arm()
     with _told(_REBUILD):
         with closing(Follower(settings)) as follower:
             source = follower.source()

@@ -14,6 +14,7 @@ from noli.intake.posted import Refusal, Understood
 from noli.intake.recent import Appended, Mark, Recent
 from noli.intake.routing import Router
 from noli.runtime import clock, metrics
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import NotDurable, Outgoing, Placed
 from noli.runtime.logging import get_logger
 from schemas.codec import Codec
@@ -98,6 +99,7 @@ class Intake:
             for labels, count in outcomes.items():
                 metrics.INTAKE_EVENTS.labels(*labels).inc(count)
         metrics.INTAKE_DURABLE_SECONDS.observe(clock.steady() - began)
+        failpoint(Failpoint.INTAKE_BEFORE_REPLY)
         taken = [_taken(entry, mark) for entry, mark in zip(understood, marks, strict=True)]
         return Outcome(taken, refused)
 
@@ -174,6 +176,7 @@ class Intake:
     async def _deliver(self, records: Sequence[Outgoing]) -> list[Placed]:
         if self._in_flight + len(records) > IN_FLIGHT_MAX:
             raise NotDurable("too many records under way", indeterminate=False)
+        failpoint(Failpoint.INTAKE_BEFORE_PRODUCE)
         self._in_flight += len(records)
         try:
             return await self._sink.send_many(records)

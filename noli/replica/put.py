@@ -9,6 +9,7 @@ from noli.replica.head import Head
 from noli.replica.intern import Interner
 from noli.replica.store import Store
 from noli.replica.take import Entries
+from noli.runtime.failpoints import Failpoint, failpoint
 
 
 def put(store: Store, interner: Interner, entries: Entries, head: Head) -> int:
@@ -35,6 +36,7 @@ def put(store: Store, interner: Interner, entries: Entries, head: Head) -> int:
             else:
                 kept += 1
         store.put_head(txn, head)
+        failpoint(Failpoint.REPLICA_MID_PUT)
         return kept
 
     superseded += store.write(change)

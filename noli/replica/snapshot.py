@@ -25,6 +25,7 @@ from noli.replica.head import Head, Position, Refused, as_of, check_resumable
 from noli.replica.lock import only_writer
 from noli.replica.store import Store, sync
 from noli.runtime.clock import now_ms
+from noli.runtime.failpoints import Failpoint, failpoint
 
 MANIFEST: Final = "manifest.json"
 DATA: Final = "data.mdb"
@@ -73,6 +74,7 @@ def export(copy: Path, target: Path) -> Manifest:
             store.env.copy(str(fresh), compact=True)
         (fresh / DATA).chmod(_FILE_MODE)
         manifest = _described(fresh)
+        failpoint(Failpoint.SNAPSHOT_MID_EXPORT)
         (fresh / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         (fresh / MANIFEST).chmod(_FILE_MODE)
         for name in (DATA, MANIFEST):
@@ -115,6 +117,7 @@ def bring(snapshot: Path, copy: Path, blank: Head, ends: tuple[int, ...]) -> Man
             sync(generation / DATA)
             sync(generation)
             _check_data(generation, manifest)
+            failpoint(Failpoint.SNAPSHOT_MID_IMPORT)
         except BaseException:
             shutil.rmtree(generation, ignore_errors=True)
             raise

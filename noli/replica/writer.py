@@ -34,6 +34,7 @@ from noli.replica.store import Store
 from noli.replica.take import Entries, Taker
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import get_logger
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop
@@ -156,11 +157,13 @@ class Writer:
             spool.add(self._take(taker, follower.batch()))
             self._positions = taker.positions()
             self._tend(follower, None)
+        failpoint(Failpoint.REPLICA_SPOOLED)
         with closing(Store(generation, write=True, durable=False)) as filling:
             head = blank.at(taker.positions())
             if not fill(filling, spool, interner, head, lambda: stop.requested):
                 return None
             contacts = filling.entries()
+        failpoint(Failpoint.REPLICA_FILLED)
         shutil.rmtree(generation / _SPOOL, ignore_errors=True)
         copies.publish(self._copy, generation)
         log.info("replica.built", contacts=contacts, seconds=round(steady() - started, 3))
@@ -176,7 +179,9 @@ class Writer:
             if batch.records or batch.ends:
                 entries = self._take(taker, batch)
                 head = head.at(taker.positions())
+                failpoint(Failpoint.REPLICA_BEFORE_PUT)
                 superseded = put(store, interner, entries, head)
+                failpoint(Failpoint.REPLICA_AFTER_PUT)
                 metrics.REPLICA_RECORDS.labels("superseded").inc(superseded)
                 self._positions = head.positions
             self._tend(follower, store)

@@ -16,6 +16,7 @@ from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import admin
 from noli.runtime.logging import get_logger
 from schemas.names import BEACON_KEY
@@ -113,6 +114,7 @@ class Beacons:
         return self._lanes.position.get((self._lanes.topics[0], number), 0)
 
     def _append(self, number: int, epoch: int, as_of: int) -> None:
+        failpoint(Failpoint.PROCESSOR_BEACON)
         value = self._codec.encode("noli.Beacon", {"epoch": epoch, "as_of": as_of})
         if self._topic:
             self._outputs.send(self._topic, number, BEACON_KEY, value)

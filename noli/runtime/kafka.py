@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from noli.runtime.clock import steady
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import librdkafka
 from noli.runtime.process import die
 
@@ -223,6 +224,7 @@ class Acked:
         pending = _Pending(self._loop.create_future(), [None] * len(records), len(records))
         for index, record in enumerate(records):
             self._produce(pending, index, record)
+        failpoint(Failpoint.ACKED_QUEUED)
         return await pending.future
 
     async def close(self) -> None:
@@ -262,6 +264,7 @@ class Acked:
     def _drain(self) -> None:
         with self._lock:
             self._wake_sent = False
+        failpoint(Failpoint.ACKED_CONFIRMED)
         while self._reports:
             pending, index, error, placed = self._reports.popleft()
             failure = None

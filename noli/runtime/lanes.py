@@ -22,6 +22,7 @@ from confluent_kafka import (
 )
 
 from noli.runtime import metrics
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
 
@@ -175,6 +176,7 @@ class Lanes:
         if not moved:
             return
         offsets = [TopicPartition(*place, offset) for place, offset in moved.items()]
+        failpoint(Failpoint.PROCESSOR_BEFORE_COMMIT)
         try:
             if wait:
                 self._lead.commit(offsets=offsets, asynchronous=False)
@@ -184,6 +186,7 @@ class Lanes:
             self._refused(error.args[0])
         else:
             self._committed.update(moved)
+            failpoint(Failpoint.PROCESSOR_AFTER_COMMIT)
 
     def close(self) -> None:
         """Commit and leave; a static member keeps its place for the session time."""

@@ -9,6 +9,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
+from noli.runtime import failpoints
 from noli.runtime.logging import redact
 from noli.runtime.ownership import refuse_intruders
 
@@ -73,6 +74,7 @@ def run(main: Callable[[Stop], None], name: str) -> None:
     stop = Stop().install()
     try:
         refuse_intruders()
+        failpoints.arm()
         main(stop)
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the process ends here
         die(name, error)

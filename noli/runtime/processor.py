@@ -17,6 +17,7 @@ from noli.runtime import metrics
 from noli.runtime.beacons import Beacons
 from noli.runtime.chores import chores
 from noli.runtime.clock import steady
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.lanes import Lanes
 from noli.runtime.logging import get_logger
 from noli.runtime.outputs import Outputs
@@ -131,6 +132,7 @@ class Processor:
                 message.timestamp()[1],
             )
             self._step.process(record, self._parts[record.partition])
+            failpoint(Failpoint.PROCESSOR_STEPPED)
             touched.add(record.partition)
         self._settle(touched)
         for message in messages:
@@ -140,12 +142,17 @@ class Processor:
     def _settle(self, touched: set[int]) -> None:
         if not touched:
             return
+        failpoint(Failpoint.PROCESSOR_OUTPUTS_SENT)
         self._outputs.deliver()
+        failpoint(Failpoint.PROCESSOR_OUTPUTS_DELIVERED)
         for number in touched:
             self._parts[number].send_states()
+        failpoint(Failpoint.PROCESSOR_STATES_SENT)
         self._outputs.deliver()
+        failpoint(Failpoint.PROCESSOR_STATES_DELIVERED)
         for number in touched:
             self._parts[number].stored()
+        failpoint(Failpoint.PROCESSOR_STORED)
 
     def _chores(self) -> None:
         """One slice of one partition, in turn; a backlog is gone on with at once.
@@ -156,6 +163,7 @@ class Processor:
             number = self._rota[0]
             self._rota.rotate(-1)
             if chores(self._parts[number], self._step):
+                failpoint(Failpoint.PROCESSOR_CHORES)
                 self._settle({number})
                 self._chores_at = 0.0
                 return
@@ -167,6 +175,7 @@ class Processor:
             if part is None:
                 continue
             self._log.warning("partition.repaired", partition=number, keys=len(keys))
+            failpoint(Failpoint.PROCESSOR_REPAIR)
             for key in keys:
                 self._step.restate(key, part)
             self._settle({number})

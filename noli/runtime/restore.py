@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, TopicCollection, TopicPartitio
 
 from noli.runtime import metrics
 from noli.runtime.clock import now_ms, now_us, steady
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import admin, consumer_config
 from noli.runtime.logging import get_logger
 from noli.runtime.outputs import Claim
@@ -104,6 +105,7 @@ class Takeover:
         }
         taken = self._read_and_claim(tails)
         metrics.RESTORE_SECONDS.set(steady() - started)
+        failpoint(Failpoint.TAKEOVER_DONE)
         self._log.info(
             "partitions.claimed",
             partitions=numbers,
@@ -134,6 +136,7 @@ class Takeover:
             open_claims = dict(tails)
             while open_claims:
                 epochs, ends = self._claim(open_claims)
+                failpoint(Failpoint.TAKEOVER_CLAIMED)
                 self._read(consumer, tails, ends)
                 for number, tail in list(open_claims.items()):
                     if tail.epoch == epochs[number]:
@@ -150,6 +153,7 @@ class Takeover:
         for topic in self._topics:
             placed = self._outputs.claim(topic, {n: self._record(e) for n, e in epochs.items()})
             ends = ends or {number: offset + 1 for number, offset in placed.items()}
+            failpoint(Failpoint.TAKEOVER_MID_CLAIM)
         return epochs, ends
 
     def _record(self, epoch: int) -> Claim:
@@ -176,6 +180,7 @@ class Takeover:
                     open_ends.discard(number)
             for tail in tails.values():
                 tail.flush()
+            failpoint(Failpoint.TAKEOVER_MID_RESTORE)
 
     def _take(self, message: Message, tails: dict[int, Tail]) -> int:
         number = message.partition()

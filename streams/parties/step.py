@@ -27,6 +27,7 @@ from noli.domain.facts import (
     PartyUnlinked,
 )
 from noli.domain.token import SIZE, token
+from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.store import LABEL_SIZE
 from schemas.codec import UnreadableError, pack_lead
 from schemas.names import GRANTS, OBJECTIONS
@@ -166,6 +167,7 @@ class Parties:
         if not link.takes(fact):
             return
         self._emit(fact, link, part)
+        failpoint(Failpoint.PARTIES_FAN_OUT)
         if isinstance(fact.detail, ErasureRequested):
             self._forget(fact, link.token, part)
 
