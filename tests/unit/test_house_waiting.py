@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from tests.support.source import calls, trees
@@ -15,11 +16,12 @@ SLEEPS: Final = {
 }
 
 
+@cache
 def sleepers() -> set[str]:
     """Every module that calls a `sleep`; `asyncio.sleep(0)` only yields, a bench paces its load."""
     return {
         path
-        for path, tree in trees(*ROOMS).items()
+        for path, tree in trees(*ROOMS, saying="sleep").items()
         if not path.startswith("tests/bench/")
         for name, call in calls(tree)
         if name == "sleep" and [getattr(arg, "value", None) for arg in call.args] != [0]
