@@ -40,7 +40,7 @@ from tests.contract.peers.mailman import mailman_peer
 from tests.contract.peers.postfix import postfix_peer
 from tests.contract.peers.ses import ses_peer
 from tests.contract.peers.tryton import tryton_peer
-from tests.support.bad_app import HANG, SECRET, BadApp, bad_app
+from tests.support.bad_app import HANG, HELD, SECRET, BadApp, bad_app
 from tests.support.servers import PASSWORD, connect
 from tests.support.vicidial import Dialer, dialer
 
@@ -63,12 +63,14 @@ class WebhookPeer:
         """A webhook to the application, or to a port where nobody listens."""
         url = self._app.url if reachable else f"http://127.0.0.1:{free_port()}/"
         config = {"url": url, "secret": SECRET, "timeout_s": patience_s}
+        config["read_back_url"] = url + HELD
         config["allow_private_addresses"] = True
         return Webhook(Webhook.Config.model_validate(config), "crm")
 
     async def allow(self, token: str) -> None:
-        """Nothing can be read back from a webhook."""
-        raise NotImplementedError(token)
+        """Somebody at the application allows a call."""
+        held = self._app.held[token]
+        self._app.held[token] = held._replace(allowed={**held.allowed, self.pairs[0]: True})
 
     async def held(self, token: str) -> Held | None:
         """What the application remembers."""

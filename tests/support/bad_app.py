@@ -22,6 +22,8 @@ from connectors.protocol import Held
 SECRET: Final = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 #: A test that waits longer than this for a request has found a bug, in seconds.
 DEADLINE_S: Final = 20.0
+#: Below its address, where it tells what it holds.
+HELD: Final = "/held"
 
 Pair = tuple[str, str, str]
 
@@ -125,6 +127,15 @@ class BadApp:
             self._changed.notify_all()
         return step
 
+    def tell(self, raw: bytes) -> bytes:
+        """What it holds of the contacts asked about; it tells the truth, whatever it confirmed."""
+        asked = json.loads(raw)
+        assert asked["type"] == "noli.read_back.v1"
+        with self._changed:
+            found = {c["token"]: self.held.get(c["token"]) for c in asked["contacts"]}
+        held = [_told(token, one) for token, one in found.items() if one is not None]
+        return json.dumps({"held": held}).encode()
+
     def complain(self, what: str) -> None:
         """Note something that must not happen."""
         with self._changed:
@@ -140,7 +151,7 @@ class BadApp:
     def _keep(self, changes: Iterable[dict[str, Any]]) -> None:
         for change in changes:
             known = self.held.get(change["token"])
-            if known is not None and (known.version or 0) >= change["version"]:
+            if known is not None and (known.version or 0) > change["version"]:
                 continue
             gone = dict.fromkeys(known.allowed, False) if known else {}
             stated = {(v["channel"], v["purpose"], v["brand"]): v["allowed"]
@@ -148,6 +159,15 @@ class BadApp:
             self.held[change["token"]] = Held(change["version"], gone | stated)
             contact = change["contact"]
             self.contacts[change["token"]] = contact and contact["value"]
+
+
+def _told(token: str, held: Held) -> dict[str, Any]:
+    names = ("channel", "purpose", "brand")
+    verdicts = [
+        {**dict(zip(names, pair, strict=True)), "allowed": allowed}
+        for pair, allowed in held.allowed.items()
+    ]
+    return {"token": token, "version": held.version, "verdicts": verdicts}
 
 
 @contextmanager
@@ -168,6 +188,24 @@ def bad_app(secret: str = SECRET) -> Iterator[BadApp]:
         thread.join()
 
 
+def _answer(to: BaseHTTPRequestHandler, app: BadApp, step: Step) -> None:
+    """Follow one step of the script."""
+    if step.hangs:
+        app.released.wait()
+    if step.hangs or step.drops_answer:
+        to.close_connection = True
+        return
+    to.send_response(step.status)
+    for name, value in step.headers:
+        to.send_header(name, value)
+    if step.status != 204:
+        to.send_header("Content-Length", "1024" if step.drips else str(len(step.body)))
+    to.end_headers()
+    to.wfile.write(step.body)
+    if step.drips:
+        app.drip(to.wfile.write)
+
+
 def _handler(app: BadApp, verifier: standardwebhooks.Webhook) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -179,21 +217,17 @@ def _handler(app: BadApp, verifier: standardwebhooks.Webhook) -> type[BaseHTTPRe
                 verifier.verify(raw, dict(self.headers))
             except standardwebhooks.WebhookVerificationError as error:
                 app.complain(str(error))
-            step = app.take(self.headers["webhook-id"], raw, self.headers["Host"])
-            if step.hangs:
-                app.released.wait()
-            if step.hangs or step.drops_answer:
-                self.close_connection = True
+            if self.path.endswith(HELD):
+                self._tell(app.tell(raw))
                 return
-            self.send_response(step.status)
-            for name, value in step.headers:
-                self.send_header(name, value)
-            if step.status != 204:
-                self.send_header("Content-Length", "1024" if step.drips else str(len(step.body)))
+            step = app.take(self.headers["webhook-id"], raw, self.headers["Host"])
+            _answer(self, app, step)
+
+        def _tell(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(step.body)
-            if step.drips:
-                app.drip(self.wfile.write)
+            self.wfile.write(body)
 
         def do_GET(self) -> None:
             """Nothing of ours is ever fetched: a redirect was followed."""
