@@ -68,7 +68,7 @@ def test_what_is_left_out_means_all(write: Write) -> None:
         ({"config": {"secret": SECRET}}, "config.url: is missing; https:// (or http://) address"),
         (
             {"config": {**GOOD["config"], "retries": 3}},
-            "config.retries: is not a field; there are: url, secret, timeout_s",
+            "config.retries: is not a field; there are: url, secret, read_back_url, timeout_s",
         ),
         (
             {"config": {**GOOD["config"], "timeout_s": "soon"}},
