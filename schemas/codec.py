@@ -41,6 +41,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "noli.QuarantineResolved": "quarantine_resolved",
     "noli.Call": "call",
     "noli.Campaign": "campaign",
+    "noli.CampaignBeacon": "campaign_beacon",
     "noli.Canary": "canary",
     "noli.BulkChunk": "bulk_chunk",
     "noli.AppAction": "app_action",
