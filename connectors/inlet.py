@@ -22,9 +22,9 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from noli.runtime import metrics
 from noli.runtime.kafka import consumer_config, is_transient, mends_itself, watermarks
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import clients
 from noli.runtime.settings import Settings
 
 #: Records taken at once: at ~0.1 ms each, the event loop is never busy with them for long.
@@ -94,6 +94,7 @@ class Inlet:
     """The member of the group. Use it from one event loop."""
 
     def __init__(self, settings: Settings, group: str, topic: str) -> None:
+        self._group = group
         self._topic = topic
         self._log = get_logger()
         self._happened: list[Happening] = []
@@ -160,7 +161,7 @@ class Inlet:
         else:
             refusals = [place.error for place in places if place.error is not None]
         for refusal in refusals:
-            metrics.COMMIT_FAILURES.labels(refusal.name()).inc()
+            clients.COMMIT_FAILURES.labels(self._group, refusal.name()).inc()
             if refusal.code() not in _MOVED and not is_transient(refusal):
                 raise InletError(f"commit refused: {refusal.str()}")
             self._log.warning("commit.put_off", error=refusal.name())
@@ -177,7 +178,7 @@ class Inlet:
         raise InletError(f"{self._topic}[{message.partition()}]: {error.str()}")
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("assigned").inc()
+        clients.REBALANCES.labels(self._group, "assigned").inc()
         gained = [
             self._gained(consumer, place)
             for place in consumer.committed(partitions, timeout=_OFFSETS_S)
@@ -208,7 +209,7 @@ class Inlet:
         return Gained(place.partition, start, end, Mark.read(place.metadata), first)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("lost").inc()
+        clients.REBALANCES.labels(self._group, "lost").inc()
         self._owned -= {place.partition for place in partitions}
         self._happened.extend(Lost(place.partition) for place in partitions)
         self._log.info("decisions.lost", partitions=sorted(p.partition for p in partitions))

@@ -17,10 +17,10 @@ from connectors.drift import DANGEROUS, Cause
 from connectors.manifest import Manifest
 from connectors.protocol import Leased, Retry, Sink
 from connectors.survey import Found, Office, Survey, look
-from noli.runtime import metrics
 from noli.runtime.apps import Following
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import delivery
 from noli.wire.apps import App, Face, Job, State, Verb
 
 #: How long one look at `noli.apps` waits for news, in seconds.
@@ -163,7 +163,7 @@ class Orders:
     async def _heal(self, wrong: list[Found], *, volatile: bool) -> None:
         causes = Counter(one.cause.value for one in wrong)
         for cause, count in causes.items():
-            metrics.APP_DRIFT.labels(self._o.app, cause).inc(count)
+            delivery.MISMATCHES.labels(self._o.app, cause).inc(count)
         dangerous = {one.cause.value for one in wrong} & DANGEROUS
         if dangerous and self._task is None:
             self._log.error("application.drifted", **causes)

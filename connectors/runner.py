@@ -18,6 +18,7 @@ from confluent_kafka import Message
 
 from connectors.again import Again
 from connectors.backoff import Pace, pause_s
+from connectors.counting import Counts
 from connectors.frontier import Point, aligned_as_of
 from connectors.inlet import Gained, Inlet, Lost
 from connectors.lens import Lens
@@ -25,7 +26,6 @@ from connectors.protocol import Change, Reject, Result, Retry, Sink
 from connectors.receipts import Receipts, Settled, Standing
 from connectors.tracks import Track
 from connectors.waiting import Entry, Waiting
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import get_logger
@@ -44,7 +44,6 @@ GRACE_S: Final = 0.7
 _CANCEL_S: Final = 0.3
 
 _NO_CONTACT: Final = "contact_unknown_to_target"
-_S: Final = 1_000.0  # ms in a second
 
 
 class BrokenSink(Exception):
@@ -79,6 +78,7 @@ class Runner:
     def __init__(self, parts: Parts) -> None:
         self._p = parts
         self._log = get_logger().bind(app=parts.app)
+        self._counts = Counts(parts.app)
         self._tracks: dict[int, Track] = {}
         self._told: dict[int, Point] = {}
         self._committed: dict[int, int] = {}
@@ -166,17 +166,16 @@ class Runner:
         if taken.change is not None:
             self._waiting.add(taken.change, taken.replaced)
             failpoint(Failpoint.CONNECTORS_AFTER_READ)
+            if taken.change.offset >= track.backfill_until:
+                self._counts.read(message.timestamp()[1])
 
     def _look(self) -> None:
         """Take stock, for metrics and /readyz."""
         app, failures, pending = self._p.app, self._pace.failures, len(self._waiting)
         as_of = aligned_as_of({p: t.frontier for p, t in self._tracks.items()})
         unreadable = sum(len(at) for t in self._tracks.values() for at in t.unreadable.values())
-        metrics.APP_PENDING.labels(app).set(pending)
-        metrics.APP_HELD.labels(app).set(self.again.held)
-        metrics.APP_FAILURES.labels(app).set(failures)
-        metrics.APP_UNREADABLE.labels(app).set(unreadable)
-        metrics.APP_ALIGNED_AS_OF.labels(app).set((as_of or 0) / _S)
+        self._counts.stands(pending, unreadable, as_of, held=self.again.held)
+        self._counts.paced(self._pace, self._waiting.flying)
         self._status = (
             bool(self._tracks) and self._p.inlet.connected,
             {
@@ -232,7 +231,8 @@ class Runner:
     async def _offer(self, entries: list[Entry]) -> Sequence[Result] | None:
         """Ask the target; its answers, or None where it took nothing."""
         changes = [entry.change for entry in entries]
-        self._pace.offered(len(entries), steady())
+        began = steady()
+        self._pace.offered(len(entries), began)
         try:
             async with asyncio.timeout(APPLY_TIMEOUT_S):
                 failpoint(Failpoint.CONNECTORS_BEFORE_APPLY)
@@ -249,6 +249,7 @@ class Runner:
         if len(results) != len(changes):
             raise BrokenSink(f"{len(results)} results for {len(changes)} changes")
         self._pace.succeeded()
+        self._counts.answered(results, began)
         return results
 
     async def _apply(self, changes: list[Change]) -> Sequence[Result]:
@@ -269,7 +270,7 @@ class Runner:
         else:
             for entry in entries:
                 self._waiting.back(entry)
-        metrics.APP_ATTEMPTS.labels(self._p.app, "retried").inc()
+        self._counts.failed(retry)
         self._log.warning(
             "application.retry",
             reason=retry.reason,
@@ -300,8 +301,6 @@ class Runner:
                     self.again.applied(entry.change, rounded=result.note is not None)
             self._waiting.done(entry)
             batch.settled[entry.change.partition].append(settled)
-        whole = not any(isinstance(result, Retry) for result in results)
-        metrics.APP_ATTEMPTS.labels(self._p.app, "applied" if whole else "partial").inc()
         self._answered.append(batch)
         self._has_answers.set()
         self.again.news()
@@ -329,7 +328,7 @@ class Runner:
                 offsets.update(*(one.entry.offsets() for one in settled))
                 point = track.frontier.point(offsets)
                 standings.append((Standing(partition, point, settled), batch.at))
-                self._count(track, settled, batch.at)
+                self._counts.settled(settled, batch.at, news_from=track.backfill_until)
         if ours:
             failpoint(Failpoint.CONNECTORS_BEFORE_RECEIPT)
         await self._p.receipts.write(standings)
@@ -337,16 +336,6 @@ class Runner:
             failpoint(Failpoint.CONNECTORS_AFTER_RECEIPT)
         for track, offsets in ours.values():
             track.frontier.settle(offsets)
-
-    def _count(self, track: Track, settled: Iterable[Settled], at: int) -> None:
-        for one in settled:
-            metrics.APP_CHANGES.labels(self._p.app, one.outcome).inc()
-            metrics.APP_CHANGES.labels(self._p.app, "superseded").inc(len(one.entry.past))
-            change = one.entry.change
-            news = change.offset >= track.backfill_until and not one.entry.again
-            if one.outcome == "applied" and news:
-                delay = max(0, at - change.accepted) / _S
-                metrics.APP_APPLIED_SECONDS.labels(self._p.app).observe(delay)
 
     async def verified(self, changes: Iterable[Change]) -> None:
         """Write the receipts of changes that were read back and found as they were applied."""
@@ -362,6 +351,7 @@ class Runner:
                 async with asyncio.timeout(CONFIRM_S):
                     await self._closing.wait()
             await self._confirm()
+            self._counts.waits_since(self._waiting.oldest())
 
     async def _confirm(self) -> None:
         """Tell how far the application is where nothing else told it, and commit that."""

@@ -22,11 +22,11 @@ from connectors.drift import Cause
 from connectors.protocol import Change, Held, Retry, Sink, Subject
 from connectors.runner import APPLY_TIMEOUT_S, Runner
 from connectors.snapshot import Source, View
-from noli.runtime import metrics
 from noli.runtime.apps import Desk
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import delivery
 from noli.wire.apps import Job, Part, Verb
 
 #: How often progress is told, in seconds.
@@ -138,7 +138,7 @@ class Survey:
             if self._again.is_news(one.change):
                 continue
             self._drift[one.cause] += 1
-            metrics.APP_DRIFT.labels(self._o.app, one.cause.value).inc()
+            delivery.MISMATCHES.labels(self._o.app, one.cause.value).inc()
             if self._job.verb is Verb.REPAIR and one.cause in drift.DANGEROUS:
                 change = drift.repair(one.change, one.held)
                 if change is not None:
@@ -163,7 +163,7 @@ class Survey:
         if self._again.offer(change):
             self._out.add(change.token)
             self._written += 1
-            metrics.APP_AGAIN.labels(self._o.app, self._job.verb.value).inc()
+            delivery.AGAIN.labels(self._o.app, self._job.verb.value).inc()
 
     def _is_chosen(self, change: Change) -> bool:
         chance = int(change.token[-_CHANCE_DIGITS:], 16) / 16**_CHANCE_DIGITS

@@ -144,7 +144,17 @@ class Waiting:
         """Whether somebody waits, or is in flight, from whom something is taken away."""
         held = (self._entries.get(token) for token in (*self._put_off, *self._flying))
         entries = (*self._flying.values(), *(entry for entry in held if entry))
-        return bool(self._urgent) or any(_takes_away(e.change.verdicts) for e in entries)
+        return bool(self._urgent) or any(takes_away(e.change.verdicts) for e in entries)
+
+    def oldest(self) -> int | None:
+        """Acceptance (ms) of the oldest change not confirmed; None: nobody waits."""
+        moments = (
+            accepted
+            for held in (self._entries, self._flying)
+            for entry in held.values()
+            for accepted in (entry.change.accepted, *(past.accepted for past in entry.past))
+        )
+        return min(moments, default=None)
 
     def next_alarm(self) -> float | None:
         """When to look again for a contact that was put off (seconds, steady clock)."""
@@ -163,7 +173,7 @@ class Waiting:
         if token in self._flying or token in self._put_off:
             return
         entry = self._entries[token]
-        if _takes_away(entry.change.verdicts):
+        if takes_away(entry.change.verdicts):
             self._ordinary.pop(token, None)
             self._urgent[token] = None
         elif token not in self._urgent:
@@ -179,5 +189,6 @@ class Waiting:
 
 
 @lru_cache(_SHAPES)
-def _takes_away(verdicts: tuple[Verdict, ...]) -> bool:
+def takes_away(verdicts: tuple[Verdict, ...]) -> bool:
+    """Whether they take something away from somebody who may hold it."""
     return any(not RESTRICTING.isdisjoint(verdict.reasons) for verdict in verdicts)

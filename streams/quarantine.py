@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noli import wire
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import stages
 from schemas.names import QUARANTINE
 
 if TYPE_CHECKING:
@@ -34,6 +34,6 @@ def keep(record: Record, part: Part, codec: Codec, error: Exception, what: str =
         "controller": None,
     }
     part.emit(QUARANTINE, record.key, codec.encode("noli.Quarantine", kept))
-    metrics.QUARANTINED.labels(f"unreadable_{what}").inc()
+    stages.QUARANTINED.labels(f"unreadable_{what}").inc()
     get_logger().error(f"{what}.quarantined", place=record.place, reason=reason)
     return wire.unreadable_fact(record.place, record.at, error)

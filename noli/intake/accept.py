@@ -13,10 +13,12 @@ from noli.intake import posted
 from noli.intake.posted import Refusal, Understood
 from noli.intake.recent import Appended, Mark, Recent
 from noli.intake.routing import Router
-from noli.runtime import clock, metrics
+from noli.runtime import clock
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import NotDurable, Outgoing, Placed
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import intake as metrics
+from noli.runtime.metrics import stages
 from schemas.codec import Codec
 from schemas.names import OBJECTIONS, QUARANTINE
 
@@ -30,6 +32,10 @@ STRETCH: Final = 50
 
 #: Longest contact text that is denied as received; a longer one only goes to the human.
 _AS_RECEIVED_MAX: Final = 320
+
+#: Doors that an event comes through; values of a metric's `source`.
+API: Final = "events"
+ONE_CLICK: Final = "one_click"
 
 #: Partition and offset in the quarantine record of what never stood in the log.
 _NOWHERE: Final = -1
@@ -79,7 +85,7 @@ class Intake:
         #: Whether a stop cut short some request that still waited for the log.
         self.abandoned = False
 
-    async def take(self, raws: Sequence[object]) -> Outcome:
+    async def take(self, raws: Sequence[object], door: str = API) -> Outcome:
         """Store the events of one post, or, where any is refused, only the denials among them.
 
         Raises `NotDurable` when the log does not confirm: nothing is promised then, and the same
@@ -88,17 +94,16 @@ class Intake:
         began = clock.steady()
         accepted = self._now_ms()
         understood, refused = await self._read(raws, accepted)
-        outcomes = Counter((refusal.type, "refused") for refusal in refused)
+        for refusal in refused:
+            metrics.REJECTED.labels(refusal.type, _reason(refusal)).inc()
         try:
-            marks = await self._store(understood, accepted, outcomes)
-        except NotDurable as error:
-            metrics.INTAKE_PRODUCE_FAILURES.labels(str(error.indeterminate).lower()).inc()
-            outcomes.update((entry.type, "failed") for entry in understood)
+            marks = await self._store(understood, accepted, door)
+        except NotDurable:
+            metrics.DURATION.labels("failed").observe(clock.steady() - began)
             raise
-        finally:
-            for labels, count in outcomes.items():
-                metrics.INTAKE_EVENTS.labels(*labels).inc(count)
-        metrics.INTAKE_DURABLE_SECONDS.observe(clock.steady() - began)
+        elapsed = clock.steady() - began
+        metrics.DURATION.labels("refused" if refused else "accepted").observe(elapsed)
+        stages.STAGE_SECONDS.labels("intake").observe(elapsed)
         failpoint(Failpoint.INTAKE_BEFORE_REPLY)
         taken = [_taken(entry, mark) for entry, mark in zip(understood, marks, strict=True)]
         return Outcome(taken, refused)
@@ -118,7 +123,7 @@ class Intake:
         return understood, refused
 
     async def _store(
-        self, understood: Sequence[Understood], accepted: int, outcomes: Counter[tuple[str, str]]
+        self, understood: Sequence[Understood], accepted: int, door: str
     ) -> list[Mark]:
         """Append what was not answered lately; the settled mark of each event."""
         append = Appended(accepted, asyncio.get_running_loop().create_future())
@@ -133,14 +138,13 @@ class Intake:
             # Shielded: whoever is cut short here must not cut short the one who appends.
             await asyncio.shield(earlier.places)
         for entry in fresh:
-            outcomes[entry.type, "accepted" if entry.held is None else "quarantined"] += 1
             if entry.held is not None:
                 _alarm(entry)
-        outcomes.update(
-            (entry.type, "repeated")
-            for entry, mark in zip(understood, marks, strict=True)
-            if mark.append is not append
-        )
+        for kind, count in Counter(entry.type for entry in fresh).items():
+            metrics.ACCEPTED.labels(kind, door).inc(count)
+        before = (e.type for e, m in zip(understood, marks, strict=True) if m.append is not append)
+        for kind, count in Counter(before).items():
+            metrics.REPEATED.labels(kind).inc(count)
         return marks
 
     async def _marked(
@@ -221,6 +225,11 @@ async def _stretches(count: int) -> AsyncIterator[int]:
         yield first
 
 
+def _reason(refusal: Refusal) -> str:
+    """The field that is wrong: one of ours, for a refusal names none of the sender's."""
+    return refusal.field.removeprefix("data.") or "event"
+
+
 def _taken(entry: Understood, mark: Mark) -> Taken:
     return Taken(
         entry.position,
@@ -232,7 +241,7 @@ def _taken(entry: Understood, mark: Mark) -> Taken:
 
 
 def _alarm(entry: Understood) -> None:
-    metrics.QUARANTINED.labels("unreadable_contact").inc()
+    stages.QUARANTINED.labels("unreadable_contact").inc()
     log.warning(
         "contact_unreadable",
         type=entry.type,

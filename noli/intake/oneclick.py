@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from noli.domain import times
-from noli.intake import links, pages
+from noli.intake import accept, links, pages
 from noli.intake.accept import Intake
 from noli.intake.api import RETRY_AFTER_S, answer, not_durable
 from noli.intake.links import Link, Links
@@ -73,7 +73,7 @@ def click_handler(
             detail = "this link is posted over and over; its objection is recorded"
             raise Problem(429, "too-fast", detail, headers={"Retry-After": str(int(wait) + 1)})
         try:
-            outcome = await intake.take([objection(link, name, now_ms())])
+            outcome = await intake.take([objection(link, name, now_ms())], accept.ONE_CLICK)
         except NotDurable as error:
             if human:
                 return pages.later(RETRY_AFTER_S)

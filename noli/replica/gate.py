@@ -22,10 +22,11 @@ from noli.replica.encoding import Damaged, until_of
 from noli.replica.head import Head, Refused, pepper_check
 from noli.replica.reader import Found, Reader
 from noli.replica.shape import Ruling, Shape
-from noli.runtime import metrics, settings
 from noli.runtime import pepper as peppers
+from noli.runtime import settings
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import checks
 
 log = get_logger()
 
@@ -96,8 +97,6 @@ class Gate:
         self._log_at = 0.0
         #: Answers that were STALE_REPLICA since the start: each may be a call not made.
         self.stale_answers = 0
-        self._allowed = metrics.GATE_ANSWERS.labels("allowed")
-        self._denied = metrics.GATE_ANSWERS.labels("denied")
 
     @classmethod
     def open(
@@ -143,7 +142,7 @@ class Gate:
             else:
                 asked = (channel, purpose, brand, product, None)
                 answer = self._one(identity[0], items[0], asked, (moment, now))
-            (self._allowed if answer.allowed else self._denied).inc()
+            (checks.ALLOWED if answer.allowed else checks.SUPPRESSED).inc()
             return answer
         except Exception as error:  # noqa: BLE001 - whatever it is, the gate stays shut
             return self._shut(error, 1)
@@ -196,8 +195,8 @@ class Gate:
             for question, identity in zip(questions, asked, strict=True)
         ]
         allowed = sum(answer.allowed for answer in answers)
-        self._allowed.inc(allowed)
-        self._denied.inc(len(answers) - allowed)
+        checks.ALLOWED.inc(allowed)
+        checks.SUPPRESSED.inc(len(answers) - allowed)
         return answers
 
     def _listed(self, controller: str, contacts: Sequence[Contact], asked: Asked) -> list[Answer]:
@@ -221,13 +220,13 @@ class Gate:
                     shared[key] = answer
             answers.append(answer)
         allowed = sum([answer.allowed for answer in answers])
-        self._allowed.inc(allowed)
-        self._denied.inc(len(answers) - allowed)
+        checks.ALLOWED.inc(allowed)
+        checks.SUPPRESSED.inc(len(answers) - allowed)
         return answers
 
     def _stale(self, moment: int | None, count: int) -> Answer:
         self.stale_answers += count
-        metrics.GATE_ANSWERS.labels("stale").inc(count)
+        checks.STALE.inc(count)
         self._report("gate.stale", "the copy is older than its lease")
         return _denied(_STALE, moment)
 
@@ -235,7 +234,7 @@ class Gate:
         """A failure: no copy that can be used, or a bug of ours. Its text may hold a contact."""
         self.stale_answers += count
         refused = isinstance(error, Refused)
-        metrics.GATE_ANSWERS.labels("unusable" if refused else "error").inc(count)
+        (checks.UNUSABLE if refused else checks.ERROR).inc(count)
         self._report(
             "gate.unusable" if refused else "gate.error",
             str(error) if refused else type(error).__name__,
@@ -274,7 +273,7 @@ class Gate:
         except Damaged as damage:
             self._report("gate.damaged", str(damage))
             self.stale_answers += 1
-            metrics.GATE_ANSWERS.labels("error").inc()
+            checks.ERROR.inc()
             return _denied(_STALE, moments[0])
         return _ruled(ruling, until, at, moments)
 

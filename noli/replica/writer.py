@@ -32,10 +32,11 @@ from noli.replica.lock import only_writer
 from noli.replica.put import put
 from noli.replica.store import Store
 from noli.replica.take import Entries, Taker
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import clients
+from noli.runtime.metrics import replica as metrics
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop
 from noli.runtime.settings import Settings
@@ -47,6 +48,9 @@ _SPOOL: Final = "spool"
 
 #: How often gauges are set and slots of dead readers freed, in seconds.
 _TEND_EVERY_S: Final = 1.0
+
+#: Name of the copy's reader where groups are told apart; it joins none.
+_GROUP: Final = "noli.replica"
 
 _MS_PER_S: Final = 1000
 
@@ -119,7 +123,7 @@ class Writer:
         generation = copies.current(self._copy)
         copies.sweep(self._copy)
         if generation is None:
-            metrics.REPLICA_REBUILDS.labels("missing").inc()
+            metrics.REBUILDS.labels("missing").inc()
             return None
         store = None
         try:
@@ -139,7 +143,7 @@ class Writer:
         if isinstance(error, lmdb.Error) and not copies.is_broken(error):
             raise error
         log.warning("replica.refused", reason=f"{type(error).__name__}: {error}")
-        metrics.REPLICA_REBUILDS.labels("refused").inc()
+        metrics.REBUILDS.labels("refused").inc()
         copies.withdraw(self._copy)
 
     def _build(self, follower: Follower, blank: Head, stop: Stop) -> tuple[Store, Interner] | None:
@@ -182,7 +186,7 @@ class Writer:
                 failpoint(Failpoint.REPLICA_BEFORE_PUT)
                 superseded = put(store, interner, entries, head)
                 failpoint(Failpoint.REPLICA_AFTER_PUT)
-                metrics.REPLICA_RECORDS.labels("superseded").inc(superseded)
+                metrics.RECORDS.labels("superseded").inc(superseded)
                 self._positions = head.positions
             self._tend(follower, store)
 
@@ -191,7 +195,7 @@ class Writer:
         for partition, end in batch.ends:
             taker.reached(partition, end)
         for outcome, count in taken.outcomes.items():
-            metrics.REPLICA_RECORDS.labels(outcome).inc(count)
+            metrics.RECORDS.labels(outcome).inc(count)
         return taken.entries
 
     def _blank(self, source: Source) -> Head:
@@ -208,11 +212,11 @@ class Writer:
             return
         self._tend_at = steady() + _TEND_EVERY_S
         for number, lag in enumerate(follower.lag(self._positions)):
-            metrics.REPLICA_LAG.labels(str(number)).set(lag)
-        metrics.REPLICA_AS_OF.set((as_of(self._positions) or 0) / _MS_PER_S)
+            clients.LAG_RECORDS.labels(_GROUP, self._settings.decisions_topic, number).set(lag)
+        metrics.AS_OF.set((as_of(self._positions) or 0) / _MS_PER_S)
         if store is not None:
-            metrics.REPLICA_CONTACTS.set(store.entries())
-            metrics.REPLICA_BYTES.set(store.size())
+            metrics.CONTACTS.set(store.entries())
+            metrics.BYTES.set(store.size())
             store.env.reader_check()
         if self._held_at and steady() >= self._held_at:
             self._held_at = 0.0

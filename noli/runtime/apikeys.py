@@ -16,8 +16,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from noli.runtime import clock, metrics
+from noli.runtime import clock
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import web
 from noli.runtime.problem import Problem
 
 log = get_logger()
@@ -130,7 +131,7 @@ class Keyring:
             self._stamp = stamp
             log.info("api_keys_reloaded", keys=len(self._keys))
         except KeyFileError as error:
-            metrics.API_KEY_RELOAD_FAILURES.inc()
+            web.API_KEY_RELOAD_FAILURES.inc()
             log.error("api_keys_unreadable", error=str(error))  # noqa: TRY400 - the text says it
 
 

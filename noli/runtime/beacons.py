@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import admin
+from noli.runtime.lags import Lags, Look
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import loop
 from schemas.names import BEACON_KEY
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Beacons:
         self._settings = settings
         self._admin = admin(settings)
         self._log = get_logger()
+        self._lags = Lags(lanes.group)
         self._next_at = 0.0
         self._asked_at = 0
         self._asked: dict[TopicPartition, Future[Any]] = {}
@@ -75,6 +77,7 @@ class Beacons:
     def forget(self, number: int) -> None:
         """A partition is no longer ours."""
         self._waiting.pop(number, None)
+        self._lags.forget(number)
 
     def _ask(self, epochs: Mapping[int, int]) -> None:
         self._next_at = steady() + _EVERY_S
@@ -92,8 +95,9 @@ class Beacons:
         try:
             for place, future in self._asked.items():
                 end = future.result().offset
-                behind = max(0, end - self._lanes.position.get((place.topic, place.partition), 0))
-                metrics.INPUT_LAG.labels(place.topic, place.partition).set(behind)
+                position = self._lanes.position.get((place.topic, place.partition), 0)
+                look = Look(place.topic, place.partition, end, self._asked_at, position)
+                behind = self._lags.seen(look)
                 if place.topic not in self._lanes.chunked:
                     lag += behind
                 if place.topic == lead:
@@ -118,4 +122,4 @@ class Beacons:
         value = self._codec.encode("noli.Beacon", {"epoch": epoch, "as_of": as_of})
         if self._topic:
             self._outputs.send(self._topic, number, BEACON_KEY, value)
-        metrics.BEACON_AS_OF.labels(number).set(as_of / _MS_PER_S)
+        loop.BEACON_AS_OF.labels(number).set(as_of / _MS_PER_S)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms
+from noli.runtime.metrics import loop
 from schemas.codec import lead
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _wake(part: Part, step: Step) -> bool:
             step.rederive(key, part)
     if due:
         part.woken.extend(due)
-        metrics.WAKES.inc(len(due))
+        loop.WAKES.inc(len(due))
     return bool(due)
 
 
@@ -56,7 +56,7 @@ def _sweep(part: Part, sweep: Sweep, step: Step) -> None:
     keys = part.store.labelled(sweep.label, sweep.after, _SLICE)
     for key in keys:
         step.rederive(key, part)
-    metrics.SWEPT.inc(len(keys))
+    loop.SWEPT.inc(len(keys))
     if keys:
         sweep.after = keys[-1]
     else:

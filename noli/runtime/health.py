@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from noli.runtime import metrics
+from noli.runtime.metrics import exposition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ class Health:
             def do_GET(self) -> None:  # the name is http.server's
                 """Answer one of the three paths."""
                 if self.path == "/metrics":
-                    self._answer(200, metrics.render(), metrics.CONTENT_TYPE)
+                    self._answer(200, exposition.render(), exposition.CONTENT_TYPE)
                 elif self.path == "/healthz":
                     self._answer(200, b'{"ok":true}', "application/json")
                 elif self.path == "/readyz":

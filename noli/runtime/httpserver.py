@@ -20,8 +20,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from noli.runtime import clock, metrics, problem
+from noli.runtime import clock, problem
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import exposition, web
 from noli.runtime.problem import Problem
 from noli.runtime.process import Stop
 
@@ -72,13 +73,13 @@ def probes(ready: Readiness) -> list[Route]:
         ok, detail = ready()
         return json_response(200 if ok else 503, {"ready": ok, **detail})
 
-    async def exposition(_request: Request) -> Response:
-        return Response(metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+    async def scrape(_request: Request) -> Response:
+        return Response(exposition.render(), headers={"Content-Type": exposition.CONTENT_TYPE})
 
     return [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        Route("/metrics", exposition),
+        Route("/metrics", scrape),
     ]
 
 
@@ -187,7 +188,7 @@ def _observed(app: ASGIApp) -> ASGIApp:
 
 def _account(scope: Scope, status: int, seconds: float) -> None:
     route = _template(scope)
-    metrics.HTTP_SECONDS.labels(route, str(status)).observe(seconds)
+    web.HTTP_SECONDS.labels(route, str(status)).observe(seconds)
     if status < _FIRST_ERROR:
         return
     report = log.warning if status >= _FIRST_SERVER_ERROR else log.info

@@ -21,10 +21,10 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from noli.runtime import metrics
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import clients
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -69,6 +69,7 @@ class Lanes:
 
     def __init__(self, settings: Settings, topology: Topology) -> None:
         self.topics = topology.lanes
+        self.group = topology.group
         #: Lanes of loads: nobody waits for what stands there.
         self.chunked = topology.chunked
         self.gained: set[int] = set()
@@ -230,7 +231,7 @@ class Lanes:
         raise LanesError(f"{topic}[{message.partition()}]: {error.str()}")
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("assigned").inc()
+        clients.REBALANCES.labels(self.group, "assigned").inc()
         self._find_starts(partitions)
         # Nothing flows before the state is restored and claimed: assigned, but paused.
         consumer.assign(
@@ -244,13 +245,13 @@ class Lanes:
         self._log.info("lanes.assigned", partitions=sorted(self.gained))
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("revoked").inc()
+        clients.REBALANCES.labels(self.group, "revoked").inc()
         # Everything in `position` is delivered and stored: it may be committed while still ours.
         self.commit(wait=True)
         self._forget(partitions, "lanes.revoked")
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("lost").inc()
+        clients.REBALANCES.labels(self.group, "lost").inc()
         self._forget(partitions, "lanes.lost")
 
     def _forget(self, partitions: list[TopicPartition], event: str) -> None:
@@ -265,7 +266,7 @@ class Lanes:
             self._refused(error)
 
     def _refused(self, error: KafkaError) -> None:
-        metrics.COMMIT_FAILURES.labels(error.name()).inc()
+        clients.COMMIT_FAILURES.labels(self.group, error.name()).inc()
         self._log.warning("commit.refused", error=error.name())
         # What was refused is committed again with the next progress, if it is still ours then.
         self._committed.clear()

@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms
+from noli.runtime.metrics import loop
 
 if TYPE_CHECKING:
     from noli.runtime.chores import Sweep
@@ -122,7 +122,7 @@ class Part:
             self.woken.clear()
         if self.caused:
             now = now_ms()
-            observe = {lane: metrics.DECISION_SECONDS.labels(lane).observe
+            observe = {lane: loop.DECISION_SECONDS.labels(lane).observe
                        for lane in {lane for lane, _ in self.caused}}  # fmt: skip
             for lane, accepted in self.caused:
                 observe[lane](max(0, now - accepted) / _MS_PER_S)

@@ -13,13 +13,13 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from noli.runtime import metrics
 from noli.runtime.beacons import Beacons
 from noli.runtime.chores import chores
 from noli.runtime.clock import steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.lanes import Lanes
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import loop
 from noli.runtime.outputs import Outputs
 from noli.runtime.part import Part, Record
 from noli.runtime.repair import Repairs
@@ -103,7 +103,7 @@ class Processor:
             self._rota.append(number)
             self._lanes.start(number)
         self._assigned = True
-        metrics.OWNED_PARTITIONS.set(len(self._parts))
+        loop.OWNED_PARTITIONS.set(len(self._parts))
 
     def _give_up(self, number: int) -> None:
         part = self._parts.pop(number, None)
@@ -112,7 +112,7 @@ class Processor:
             self._outputs.disown(number)
             self._beacons.forget(number)
             part.store.close()
-        metrics.OWNED_PARTITIONS.set(len(self._parts))
+        loop.OWNED_PARTITIONS.set(len(self._parts))
 
     def _batch(self, messages: list[Message]) -> None:
         touched: set[int] = set()
@@ -137,7 +137,7 @@ class Processor:
         self._settle(touched)
         for message in messages:
             self._lanes.position[topic, message.partition() or 0] = (message.offset() or 0) + 1
-        metrics.RECORDS_PROCESSED.labels(topic).inc(len(messages))
+        loop.RECORDS_PROCESSED.labels(topic).inc(len(messages))
 
     def _settle(self, touched: set[int]) -> None:
         if not touched:

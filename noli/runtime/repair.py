@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, TopicPartition
 
-from noli.runtime import metrics
 from noli.runtime.clock import steady
 from noli.runtime.kafka import consumer_config
+from noli.runtime.metrics.process import INVARIANT_VIOLATIONS, Invariant
 from schemas.codec import UnreadableError, leading_long
 from schemas.names import BEACON_KEY, CLAIM_KEY
 
@@ -43,7 +43,7 @@ class Repairs:
         keys: dict[int, set[bytes]] = {}
         for gap in self._outputs.take_gaps():
             found = self._read(gap)
-            metrics.FOREIGN_RECORDS.labels(gap.topic).inc(gap.end - gap.start)
+            INVARIANT_VIOLATIONS.labels(Invariant.FOREIGN_RECORD).inc(gap.end - gap.start)
             keys.setdefault(gap.partition, set()).update(found)
         return keys
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, KafkaError, TopicCollection, TopicPartition
 
-from noli.runtime import metrics
 from noli.runtime.clock import now_ms, now_us, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import admin, consumer_config
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics import loop
 from noli.runtime.outputs import Claim
 from noli.runtime.store import PartitionStore
 from schemas.codec import UnreadableError, lead, leading_long
@@ -69,7 +69,7 @@ class Tail:
 
     def flush(self) -> None:
         """Store what was read."""
-        metrics.RESTORED_KEYS.inc(len(self.items))
+        loop.RESTORED_KEYS.inc(len(self.items))
         self.store.write(self.items.items(), self.frontier, self.epoch)
         self.items.clear()
 
@@ -104,7 +104,7 @@ class Takeover:
             for number in numbers
         }
         taken = self._read_and_claim(tails)
-        metrics.RESTORE_SECONDS.set(steady() - started)
+        loop.RESTORE_SECONDS.set(steady() - started)
         failpoint(Failpoint.TAKEOVER_DONE)
         self._log.info(
             "partitions.claimed",

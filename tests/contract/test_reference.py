@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from noli.cli.pages.metrics import declared
+from noli.cli.pages.metrics import catalogue, declared
 from noli.cli.reference import PAGES, read
-from noli.runtime import metrics
+from noli.runtime.metrics import SECTIONS
+from noli.runtime.metrics.exposition import REGISTRY
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 SOURCE: Final = """\
@@ -30,8 +32,10 @@ def test_the_committed_page_equals_the_regenerated_one(name: str) -> None:
 
 def test_every_metric_is_found_and_says_how_to_read_it() -> None:
     """The page misses no metric of the registry, and each carries advice beside its meaning."""
-    found = {metric.name: metric for metric in declared(Path(metrics.__file__).read_text("utf-8"))}
-    exposed = {family.name for family in metrics.REGISTRY.collect()}
+    found = {metric.name: metric for metric in catalogue()}
+    for section in SECTIONS:
+        importlib.import_module(f"noli.runtime.metrics.{section}")
+    exposed = {family.name for family in REGISTRY.collect()}
     assert {name.removesuffix("_total") for name in found} == exposed
     assert [name for name, metric in found.items() if not (metric.advice and metric.text)] == []
     assert [name for name in found if not name.startswith("noli_")] == []

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from noli.intake.accept import IN_FLIGHT_MAX
-from noli.runtime import metrics
 from noli.runtime.kafka import NotDurable
+from noli.runtime.metrics.exposition import REGISTRY
 from schemas.names import GRANTS, OBJECTIONS, PARTIES, QUARANTINE
 from tests.support.intake import Memory, Service, codec, consent, event
 
@@ -26,12 +26,10 @@ def service(tmp_path: Path, sink: Memory) -> Service:
     return Service(tmp_path, sink)
 
 
-def counted(kind: str, outcome: str) -> float:
-    """The events counter for a type and an outcome."""
-    found = metrics.REGISTRY.get_sample_value(
-        "noli_intake_events_total", {"type": f"noli.{kind}.v1", "outcome": outcome}
-    )
-    return found or 0.0
+def counted(outcome: str, kind: str, **labels: str) -> float:
+    """The counter of an outcome for a type of event."""
+    name = f"noli_events_{outcome}_total"
+    return REGISTRY.get_sample_value(name, {"kind": kind, **labels}) or 0.0
 
 
 async def under_way(sink: Memory) -> None:
@@ -128,7 +126,7 @@ async def test_an_objection_of_an_unreadable_contact_is_quarantined(
     service: Service, sink: Memory
 ) -> None:
     """202 with `quarantined`; the whole event is kept, and the text denied as it stands."""
-    before = counted("objection.raised", "quarantined")
+    before = counted("accepted", "noli.objection.raised.v1", source="events")
     raw = event(phone="chiamatemi mai")
     answer = await service.post(raw)
     assert answer.status_code == 202
@@ -141,7 +139,7 @@ async def test_an_objection_of_an_unreadable_contact_is_quarantined(
     [denied] = sink.intents(OBJECTIONS)
     assert denied["event"][0] == "noli.Quarantined"
     assert denied["contact"]["value"] == "chiamatemi mai"
-    assert counted("objection.raised", "quarantined") == before + 1
+    assert counted("accepted", "noli.objection.raised.v1", source="events") == before + 1
 
 
 async def test_a_quarantined_objection_does_not_refuse_its_batch(
@@ -285,14 +283,26 @@ async def test_a_revoked_source_is_acknowledged_from_every_partition(
 
 async def test_events_are_counted_by_type_and_outcome(service: Service) -> None:
     """Accepted and repeated events stand in the metrics, unknown types under one label."""
-    accepted, repeated = (counted("erasure.requested", what) for what in ("accepted", "repeated"))
+    kind, door = "noli.erasure.requested.v1", {"source": "events"}
+    accepted, repeated = counted("accepted", kind, **door), counted("repeated", kind)
     raw = event("erasure.requested")
     await service.post(raw)
     await service.post([raw])
-    assert counted("erasure.requested", "accepted") == accepted + 1
-    assert counted("erasure.requested", "repeated") == repeated + 1
+    assert counted("accepted", kind, **door) == accepted + 1
+    assert counted("repeated", kind) == repeated + 1
+    unknown = counted("rejected", "other", reason="type")
     await service.post(event("invented.by.someone"))
-    assert counted("invented.by.someone", "refused") == 0
+    assert counted("rejected", "other", reason="type") == unknown + 1
+
+
+async def test_a_refusal_is_counted_under_our_own_words_only(service: Service) -> None:
+    """A wrong event names one of our fields as the reason, whatever its sender wrote."""
+    raw = consent(data={"channels": ["+39 333 1234567"], "a@b.example": "c@d.example"})
+    answer = await service.post(raw)
+    assert answer.status_code == 422
+    text = (await service.client.get("/metrics")).text
+    assert 'kind="noli.consent.given.v1",reason="channels"' in text
+    assert not [word for word in ("3331234567", "333 1234567", "@") if word in text]
 
 
 async def test_records_are_readable_by_the_contract(service: Service, sink: Memory) -> None:

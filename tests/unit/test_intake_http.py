@@ -274,7 +274,7 @@ async def test_probes_and_documents_are_served(service: Service) -> None:
     service.ready = (False, {"why": "no broker"})
     unready = await service.client.get("/readyz")
     assert (unready.status_code, unready.json()["why"]) == (503, "no broker")
-    assert "noli_intake_events_total" in (await service.client.get("/metrics")).text
+    assert "noli_events_accepted_total" in (await service.client.get("/metrics")).text
     assert (await service.client.get("/openapi.json")).json()["openapi"] == "3.1.0"
     docs = await service.client.get("/docs")
     assert "POST /v1/events" in docs.text

@@ -16,7 +16,7 @@ from noli.replica.head import Position
 from noli.replica.intern import Interner
 from noli.replica.put import put
 from noli.replica.take import Taker
-from noli.runtime import metrics
+from noli.runtime.metrics.exposition import REGISTRY
 from tests.support.copies import (
     ALICE,
     CODEC,
@@ -41,9 +41,10 @@ def ask(copy: Path) -> Answer:
         return gate.check(CONTROLLER, ALICE, *CALL)
 
 
-def count(outcome: str) -> float:
-    """What the metric says."""
-    found = metrics.REGISTRY.get_sample_value("noli_gate_answers_total", {"outcome": outcome})
+def count(why: str) -> float:
+    """How many answers were suppressed because of that, as the metric says."""
+    labels = {"verdict": "suppressed_stale", "why": why}
+    found = REGISTRY.get_sample_value("noli_contact_checks_total", labels)
     return found or 0.0
 
 

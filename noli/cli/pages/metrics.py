@@ -1,4 +1,4 @@
-"""docs/reference/metrics.md, from the source of `noli.runtime.metrics`.
+"""docs/reference/metrics.md, from the sources of `noli.runtime.metrics`.
 
 The source and not the objects: what to do when a metric moves stands in the comment above it.
 """
@@ -6,17 +6,17 @@ The source and not the objects: what to do when a metric moves stands in the com
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator
+from importlib import resources
 from typing import Final, NamedTuple
 
 from noli.cli.pages.markdown import code, head, table
-from noli.runtime import metrics
+from noli.runtime.metrics import SECTIONS
 
 _INTRODUCTION: Final = (
-    "Every process serves `/metrics` (Prometheus text) on its own port. Labels are closed\n"
-    "sets: never a contact, never a token."
+    "Every process serves `/metrics` (Prometheus text) on its own port, and exports the sections\n"
+    "of what it does. Labels are closed sets: never a contact, never a token."
 )
 _KINDS: Final = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
 _SECTION: Final = re.compile(r"^# --- (?P<title>.+?) -+$")
@@ -35,13 +35,23 @@ class Metric(NamedTuple):
 
 def page() -> str:
     """The page."""
-    found = list(declared(inspect.getsource(metrics)))
+    found = catalogue()
     parts = [head("Metrics", _INTRODUCTION)]
     for title in dict.fromkeys(metric.section for metric in found):
         rows = [row(metric) for metric in found if metric.section == title]
         columns = ["metric", "kind", "labels", "what it counts", "how to read it"]
         parts.append(f"## {title[:1].upper()}{title[1:]}\n\n{table(columns, rows)}")
     return "\n".join(parts)
+
+
+def catalogue() -> list[Metric]:
+    """Every metric of every section, in the order of the page."""
+    folder = resources.files("noli.runtime.metrics")
+    return [
+        metric
+        for section in SECTIONS
+        for metric in declared(folder.joinpath(f"{section}.py").read_text("utf-8"))
+    ]
 
 
 def row(metric: Metric) -> list[str]:

@@ -218,5 +218,5 @@ def scraped(port: int) -> tuple[float, float] | None:
     except OSError:
         return None
     values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    seconds = float(values["noli_state_restore_seconds"])
+    seconds = float(values["noli_state_restore_duration_seconds"])
     return (float(values["noli_state_restored_keys_total"]), seconds) if seconds else None
