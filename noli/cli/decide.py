@@ -160,7 +160,7 @@ class _Reader:
         query = Query(
             Channel(ask["channel"]), Purpose(ask["purpose"]), ask.get("brand"), ask.get("product")
         )
-        return Ask(ask["controller"], self._contact(ask), query, at)
+        return Ask(ask["controller"], self._contact(ask), query, at, ask.get("campaign"))
 
     def _contact(self, ask: Mapping[str, Any]) -> Contact:
         found = ask["contact"]
@@ -176,7 +176,7 @@ def _wrong(ask: Mapping[str, Any]) -> str | None:
     for name in ("controller", "channel", "purpose"):
         if not isinstance(ask.get(name), str) or not ask[name]:
             return f"{name}: give a non-empty text"
-    for name in ("brand", "product"):
+    for name in ("brand", "product", "campaign"):
         if not isinstance(ask.get(name), str | None):
             return f"{name}: give a text, or leave it out"
     if not isinstance(ask.get("contact"), dict):

@@ -235,12 +235,16 @@ LAW: Final = (
     ),
     Rule(
         "SILENT-RATIO",
-        "A campaign with more than 3 silent calls in 100 answered is denied and alarmed.",
-        "Una campagna con più di 3 chiamate mute ogni 100 risposte è vietata e segnalata.",
+        "A campaign with more than 3 silent calls in 100 that went well, as a whole or on one day,"
+        " may not call and is alarmed; silent calls cut later than 3 seconds, and people left to"
+        " wait in silence, are counted.",
+        "Una campagna con più di 3 chiamate mute ogni 100 andate a buon fine, nel complesso o in un"
+        " giorno, non può chiamare ed è segnalata; si contano le chiamate mute interrotte oltre i"
+        " 3 secondi e le attese in silenzio.",
         ("002", "Garante 20 Feb 2014 n. 83"),
         (Reason.CAMPAIGN_SILENT_RATIO,),
-        (),
-        "Silent calls are recorded with their campaign; counting them comes with a later release.",
+        ("noli.domain.campaigns.exceeded", "noli.domain.campaigns.counted"),
+        "The answer of the lookup for a campaign comes with a later release.",
     ),
     Rule(
         "ERASED",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from noli.domain import facts, fold, parties, verdict
+from noli.domain import campaigns, facts, fold, parties, verdict
 from noli.domain.contact import Contact
 from noli.domain.facts import Fact
 from noli.domain.policy import Policy
@@ -17,12 +17,13 @@ _Key = tuple[str, Contact]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question about a contact of a controller at a moment (ms)."""
+    """A question about a contact of a controller at a moment (ms), for a call of a campaign."""
 
     controller: str
     contact: Contact
     query: Query
     at: int
+    campaign: str | None = None
 
 
 class Scenario:
@@ -50,7 +51,7 @@ class Scenario:
             states = board.states(key, [asks[number].at for number in numbers])
             for number, state in zip(numbers, states, strict=True):
                 ask = asks[number]
-                found[number] = verdict.answer(state, board.policy, ask.query, ask.at)
+                found[number] = board.answered(ask, state)
         return [found[number] for number in range(len(asks))]
 
 
@@ -59,6 +60,8 @@ class _Board:
 
     def __init__(self, policy: Policy, known: Iterable[Fact]) -> None:
         revoked = dict(policy.revoked)
+        known = list(known)
+        self._calls = campaigns.calls_of(known)
         self._own: dict[_Key, list[Fact]] = {}
         self._of_party: dict[tuple[str, str], list[Fact]] = {}
         self._links: dict[_Key, list[Fact]] = {}
@@ -76,6 +79,15 @@ class _Board:
             board.setdefault((fact.controller, fact.contact), []).append(fact)
         if fact.party is not None and not link:
             self._of_party.setdefault((fact.controller, fact.party), []).append(fact)
+
+    def answered(self, ask: Ask, state: State) -> Verdict:
+        """The verdict on a state, for a call of a campaign by all that is known of it."""
+        found = verdict.answer(state, self.policy, ask.query, ask.at)
+        if ask.campaign is None:
+            return found
+        calls = self._calls.get((ask.controller, ask.campaign.strip()), ())
+        over = campaigns.over_at(calls, ask.at)
+        return campaigns.barred(found, ask.query.channel) if over else found
 
     def states(self, key: _Key, moments: Sequence[int]) -> Iterator[State]:
         """The contact's state at each of rising moments."""

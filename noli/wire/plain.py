@@ -31,12 +31,16 @@ CODES: Final[Mapping[str, int]] = {
     "ContactCollected": 12,
     "ContractStarted": 24,
     "ContractEnded": 26,
+    "CallSilent": 28,
+    "CallAttended": 30,
 }
 _CONSENT: Final = CODES["ConsentGiven"]
 #: Events that begin with their text.
 _FIRST: Final = frozenset(
     CODES[n] for n in ("ConsentConfirmed", "ContractStarted", "ContractEnded")
 )
+#: Calls are told to whoever counts them, which takes them whole.
+_CALLS: Final = frozenset(CODES[n] for n in ("CallSilent", "CallAttended"))
 #: Events with a text or none, and how many bytes stand before it.
 _MAYBE: Final = {CODES["SoftOptInRecorded"]: 0, CODES["ContactCollected"]: 1}
 
@@ -189,6 +193,8 @@ def _text_at(body: bytes, event: int) -> int:
         at = event + 1 + _MAYBE[kind]
     elif kind == _CONSENT:
         at = _symbols(body, event + 2)
+    elif kind in _CALLS:
+        raise _NotPlain
     else:
         return 0
     return at + 1 if body[at] == _PRESENT else 0

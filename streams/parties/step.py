@@ -27,11 +27,12 @@ from noli.domain.facts import (
     PartyUnlinked,
 )
 from noli.domain.token import SIZE, token
+from noli.runtime.clock import now_ms
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.store import LABEL_SIZE
 from schemas.codec import UnreadableError, pack_lead
 from schemas.names import GRANTS, OBJECTIONS
-from streams import quarantine
+from streams import calls, quarantine
 
 if TYPE_CHECKING:
     from noli.domain.token import Pepper
@@ -98,7 +99,7 @@ class Parties:
         if isinstance(fact.detail, PartyLinked | PartyUnlinked):
             self._relink(fact, party, part)
         else:
-            self._spread(fact, party, part)
+            self._spread(fact, party, record, part)
 
     def restate(self, key: bytes, part: Part) -> None:
         """Write an entry again under our epoch; what it led to was emitted when it was new."""
@@ -154,12 +155,13 @@ class Parties:
         for stored_fact in part.starting(_FACT + party).values():
             self._hand_on(self._fact(stored_fact), after, part)
 
-    def _spread(self, fact: Fact, party: bytes, part: Part) -> None:
+    def _spread(self, fact: Fact, party: bytes, record: Record, part: Part) -> None:
         key = _FACT + party + fact.fact_id
         if part.load(key) is not None:
             return
         intent = self._codec.encode("noli.Intent", wire.fact_to_intent(fact))
         self._save(key, part, _fact_entry(fact, intent))
+        calls.tell(fact, record, calls.Told(None, now_ms()), part, self._codec)
         for link_key, stored in part.starting(_LINK + party).items():
             self._hand_on(fact, self._link(link_key, stored), part)
 

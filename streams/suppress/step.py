@@ -13,9 +13,10 @@ from noli import wire
 from noli.domain import token
 from noli.domain.fold import EMPTY, fold
 from noli.runtime import chunks
+from noli.wire.campaigns import CALLS
 from schemas.codec import HEADER, UnreadableError
 from schemas.names import BULK, CONTROL
-from streams import quarantine
+from streams import calls, quarantine
 from streams.suppress.newcomers import Newcomers
 from streams.suppress.sources import Sources
 from streams.suppress.writing import Stamp, Writer, stamp
@@ -127,7 +128,9 @@ class Suppress:
         after = fold(state, fact)
         if after is state:
             return  # seen before: the answer stands
-        self._publish(key, after, version, part, fact.accepted)
+        decided = self._publish(key, after, version, part, fact.accepted)
+        if type(fact.detail) in CALLS:
+            calls.tell(fact, record, calls.Told(key, decided), part, self._codec)
         part.decided(record.topic, fact.accepted)
 
     def _read(self, record: Record) -> Fact:
@@ -143,8 +146,8 @@ class Suppress:
 
     def _publish(
         self, key: bytes, state: State, version: int, part: Part, accepted: int | None = None
-    ) -> None:
-        """Decide and write; `accepted` of the fact behind it, now where none is."""
+    ) -> int:
+        """Decide and write; when that was, ms. `accepted` of the fact behind it, now without."""
         moment = stamp(part.epoch)
         if moment.version <= version:
             moment = moment._replace(version=version + 1)
@@ -153,3 +156,4 @@ class Suppress:
         found = self._writer.written(state, policy, now, accepted, moment)
         part.save(key, found.state)
         part.emit(SUPPRESS.decisions, key, found.decision)
+        return now
