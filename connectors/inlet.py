@@ -22,6 +22,9 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from noli.runtime.clientstats import heard_by, lags
+from noli.runtime.clock import now_ms
+from noli.runtime.heights import Heights
 from noli.runtime.kafka import consumer_config, is_transient, mends_itself, watermarks
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import clients
@@ -31,6 +34,7 @@ from noli.runtime.settings import Settings
 _BATCH: Final = 200
 #: How long one read waits when nothing is there, in seconds; a stop waits for it at most.
 _IDLE_S: Final = 0.2
+_MS_PER_S: Final = 1000
 #: How long the broker may take to answer about offsets, in seconds.
 _OFFSETS_S: Final = 10.0
 
@@ -105,7 +109,10 @@ class Inlet:
         self._owned: set[int] = set()
         self._thread = ThreadPoolExecutor(1, "decisions")
         config = consumer_config(settings, group, group_instance_id=settings.instance)
-        self._consumer = Consumer(config | {"error_cb": self._on_error})
+        self._heights = Heights(settings.data, group)
+        self._told = heard_by("member")
+        told = {"error_cb": self._on_error, "stats_cb": self._on_statistics}
+        self._consumer = Consumer(config | told)
         self._consumer.subscribe(
             [topic], on_assign=self._on_assign, on_revoke=self._on_lost, on_lost=self._on_lost
         )
@@ -138,8 +145,12 @@ class Inlet:
     async def aclose(self) -> None:
         """Leave; a static member keeps its place for the session time."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._consumer.close)
+        await loop.run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        self._heights.keep()
+        self._consumer.close()
 
     def _poll(self) -> list[Happening]:
         first = self._consumer.poll(_IDLE_S)
@@ -165,6 +176,9 @@ class Inlet:
             if refusal.code() not in _MOVED and not is_transient(refusal):
                 raise InletError(f"commit refused: {refusal.str()}")
             self._log.warning("commit.put_off", error=refusal.name())
+        if not refusals:
+            clients.LAST_COMMIT.labels(self._group).set(now_ms() / _MS_PER_S)
+            self._heights.committed({(p.topic, p.partition): p.offset for p in offsets})
         return not refusals
 
     def _is_error(self, message: Message) -> bool:
@@ -205,6 +219,7 @@ class Inlet:
         except KafkaException as error:
             raise InletError(f"{place.topic}[{place.partition}]: {error}") from error
         first = place.offset == OFFSET_INVALID
+        self._heights.found((place.topic, place.partition), None if first else place.offset)
         start = low if first else place.offset
         return Gained(place.partition, start, end, Mark.read(place.metadata), first)
 
@@ -213,6 +228,12 @@ class Inlet:
         self._owned -= {place.partition for place in partitions}
         self._happened.extend(Lost(place.partition) for place in partitions)
         self._log.info("decisions.lost", partitions=sorted(p.partition for p in partitions))
+
+    def _on_statistics(self, text: str) -> None:
+        self._told(text)
+        for topic, partition, behind in lags(text):
+            if partition in self._owned:
+                clients.LAG_RECORDS.labels(self._group, topic, partition).set(behind)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - a public error code

@@ -28,6 +28,8 @@ _WAIT_S: Final = 0.2
 #: How often a target with a lease is told, in seconds: several times within a lease.
 _RENEW_S: Final = 5.0
 _MS_PER_HOUR: Final = 3_600_000
+_MS_PER_S: Final = 1_000
+_S_PER_HOUR: Final = 3_600
 #: Whoever owns this partition asks for what is due; one of the application's processes does.
 _FIRST: Final = 0
 
@@ -54,6 +56,8 @@ class Orders:
         self._looks_at = steady() + manifest.reconcile.recent_seconds
         self._verified: dict[str, int] = {}
         self._renews_at = 0.0
+        #: When the application was last read back to the end, ms.
+        self._reconciled = 0
 
     async def run(self) -> None:
         """Until cancelled, or the process is to stop; raises what broke a job."""
@@ -64,6 +68,7 @@ class Orders:
                 await loop.run_in_executor(self._thread, self._following.read, _WAIT_S)
                 await self._steer(self._app())
                 if sink.traits.read_back == "exact":
+                    self._tell_reconciled(self._app())
                     await self._ask_for_what_is_due(self._app())
                     await self._look_at_recent(sink)
                 await self._renew(sink)
@@ -83,6 +88,20 @@ class Orders:
             return
         verb = Verb.CHANGED if app.face else Verb.ADDED
         await self._o.desk.act(self._o.app, verb, by=self._o.worker, face=ours)
+
+    def _tell_reconciled(self, app: App) -> None:
+        """When it was last read back to the end; at first, when it began to be told."""
+        period = self._manifest.reconcile.every_hours * _S_PER_HOUR
+        if period:
+            delivery.RECONCILE_PERIOD.labels(app.name).set(period)
+        job = app.job if app.job and app.job.verb is not Verb.BACKFILL else None
+        if job is None:
+            self._reconciled = self._reconciled or app.since
+        elif job.parts and not self._left(job):
+            self._reconciled = max(part.at for part in job.parts.values())
+        else:
+            self._reconciled = self._reconciled or job.asked
+        delivery.RECONCILED.labels(app.name).set(self._reconciled / _MS_PER_S)
 
     async def _steer(self, app: App) -> None:
         self._o.runner.again.hold(held=app.state is not State.RUNNING)

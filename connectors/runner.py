@@ -26,9 +26,11 @@ from connectors.protocol import Change, Reject, Result, Retry, Sink
 from connectors.receipts import Receipts, Settled, Standing
 from connectors.tracks import Track
 from connectors.waiting import Entry, Waiting
+from noli.runtime import violations
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import get_logger
+from noli.runtime.metrics.process import Invariant
 from schemas.codec import Codec, UnreadableError
 
 #: A sink that has not answered by then hangs, whatever timeout it keeps itself, in seconds.
@@ -247,6 +249,7 @@ class Runner:
         except Reject as reject:
             results = [reject] * len(changes)
         if len(results) != len(changes):
+            violations.note(Invariant.BROKEN_SINK)
             raise BrokenSink(f"{len(results)} results for {len(changes)} changes")
         self._pace.succeeded()
         self._counts.answered(results, began)

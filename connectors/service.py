@@ -21,6 +21,7 @@ from connectors.snapshot import View
 from connectors.survey import Office
 from noli.runtime import logging, settings
 from noli.runtime import registry as schemas
+from noli.runtime.announce import announce
 from noli.runtime.apps import Desk, Following
 from noli.runtime.health import Health
 from noli.runtime.kafka import Acked
@@ -40,6 +41,7 @@ async def serve(stop: Stop) -> None:
     """Compose the runner of one application and run it until it is asked to stop."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
+    announce(config)
     path = config.app_manifest
     if path is None:
         raise NoManifest(NoManifest.__doc__)

@@ -6,6 +6,7 @@ import gc
 from typing import TYPE_CHECKING
 
 from noli.runtime import logging, registry, settings
+from noli.runtime.announce import announce
 from noli.runtime.health import Health
 from noli.runtime.process import run
 from noli.runtime.processor import Processor
@@ -27,6 +28,7 @@ def work(topology: Topology, step: MakeStep) -> None:
     def main(stop: Stop) -> None:
         config = settings.load()
         logging.configure(config.instance, config.log_level)
+        announce(config)
         codec = registry.codec(config)
         processor = Processor(config, topology, codec, step(config, codec))
         if dismissed():

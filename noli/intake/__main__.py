@@ -15,6 +15,7 @@ from noli.intake.roster import LoggedRoster
 from noli.intake.routing import Router, partitions
 from noli.intake.service import Parts, Reach, application
 from noli.runtime import broker, httpserver, logging, registry, settings
+from noli.runtime.announce import announce
 from noli.runtime.apikeys import Keyring
 from noli.runtime.apps import Desk
 from noli.runtime.kafka import Acked
@@ -55,6 +56,7 @@ def main(stop: Stop) -> None:
     """Compose and serve."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
+    announce(config)
     codec = registry.codec(config)
     httpserver.run(serve(config, codec, Keyring(config.api_keys_file), stop))
 

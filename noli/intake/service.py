@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from noli.intake import api, oneclick
 from noli.intake.accept import Intake
 from noli.intake.links import Links
-from noli.runtime import apidocs, clock, httpserver
+from noli.runtime import apidocs, clock, copies, httpserver
 from noli.runtime.apikeys import Keyring
 from noli.runtime.broker import BrokerUnavailable, Cluster
 from noli.runtime.limiter import Limiter
@@ -110,6 +110,7 @@ class Reach:
         except BrokerUnavailable as error:
             self._ready, self._why = False, f"no broker: {error}"
             return
+        copies.tell(cluster)
         missing = sorted(set(self._topics) - set(cluster.topics))
         self._ready = not missing
         self._why = f"no topic {', '.join(missing)}; run `noli topics apply`"

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from noli.replica.writer import Writer
 from noli.runtime import settings as configuration
+from noli.runtime.announce import announce
 from noli.runtime.health import Health
 from noli.runtime.logging import configure, get_logger
 from noli.runtime.process import Stop, run
@@ -24,6 +25,7 @@ def main(stop: Stop) -> None:
     gc.set_threshold(_GC_EVERY)
     settings = configuration.load()
     configure(_NAME, settings.log_level)
+    announce(settings)
     writer = Writer(settings, codec(settings))
     with closing(Health(settings.http_host, settings.http_port, writer.ready)) as health:
         get_logger().info("listening", host=settings.http_host, port=health.port)

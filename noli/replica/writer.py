@@ -34,8 +34,8 @@ from noli.replica.store import Store
 from noli.replica.take import Entries, Taker
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
+from noli.runtime.lags import Lags, Look
 from noli.runtime.logging import get_logger
-from noli.runtime.metrics import clients
 from noli.runtime.metrics import replica as metrics
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop
@@ -72,6 +72,7 @@ class Writer:
         self._published = False
         self._tend_at = 0.0
         self._held_at = 0.0
+        self._lags = Lags(_GROUP)
 
     def run(self, stop: Stop) -> None:
         """Resume or build, then follow.
@@ -211,8 +212,10 @@ class Writer:
         if steady() < self._tend_at:
             return
         self._tend_at = steady() + _TEND_EVERY_S
+        topic, at = self._settings.decisions_topic, now_ms()
         for number, lag in enumerate(follower.lag(self._positions)):
-            clients.LAG_RECORDS.labels(_GROUP, self._settings.decisions_topic, number).set(lag)
+            position = self._positions[number].frontier
+            self._lags.seen(Look(topic, number, position + lag, at, position))
         metrics.AS_OF.set((as_of(self._positions) or 0) / _MS_PER_S)
         if store is not None:
             metrics.CONTACTS.set(store.entries())

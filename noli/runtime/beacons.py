@@ -78,6 +78,7 @@ class Beacons:
         """A partition is no longer ours."""
         self._waiting.pop(number, None)
         self._lags.forget(number)
+        loop.BEACON_AS_OF.remove(str(number))
 
     def _ask(self, epochs: Mapping[int, int]) -> None:
         self._next_at = steady() + _EVERY_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -40,6 +40,8 @@ class Cluster:
     id: str
     brokers: int
     topics: Mapping[str, tuple[int, int]]
+    #: Per partition of each topic: copies there should be, copies in step.
+    copies: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
 
 def admin(settings: Settings) -> AdminClient:
@@ -60,7 +62,11 @@ def look(client: AdminClient, timeout_s: float = _TIMEOUT_S) -> Cluster:
         )
         for name, topic in found.topics.items()
     }
-    return Cluster(str(found.cluster_id), len(found.brokers), sizes)
+    copies = {
+        name: [(len(p.replicas), len(p.isrs)) for p in topic.partitions.values()]
+        for name, topic in found.topics.items()
+    }
+    return Cluster(str(found.cluster_id), len(found.brokers), sizes, copies)
 
 
 def observe(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[str, Observed]:

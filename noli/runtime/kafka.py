@@ -13,12 +13,19 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    KafkaError,
+    KafkaException,
+    Producer,
+)
 from confluent_kafka.admin import AdminClient
 
-from noli.runtime.clock import steady
+from noli.runtime.clientstats import observed
+from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.logging import librdkafka
+from noli.runtime.metrics import clients
 from noli.runtime.process import die
 
 if TYPE_CHECKING:
@@ -37,7 +44,8 @@ DELIVERY_TIMEOUT_MS: Final = 10_000
 SESSION_TIMEOUT_MS: Final = 6_000
 
 
-def _common(settings: Settings) -> Config:
+def _common(settings: Settings, kind: str | None = None) -> Config:
+    """`kind`: of a client that is polled for ever, under which its statistics are told."""
     extra: Config = {}
     if settings.kafka_config_file is not None:
         extra = tomllib.loads(settings.kafka_config_file.read_text("utf-8"))
@@ -48,6 +56,7 @@ def _common(settings: Settings) -> Config:
         "reconnect.backoff.max.ms": 1_000,
         "allow.auto.create.topics": False,
         "logger": librdkafka(),
+        **(observed(kind) if kind else {}),
         **extra,
     }
 
@@ -118,7 +127,7 @@ def consumer_config(settings: Settings, group: str | None, **over: Any) -> Confi
     librdkafka properties with `_` for `.`.
     """
     return {
-        **_common(settings),
+        **_common(settings, "member" if group else "reader"),
         # librdkafka wants a group id even where none is ever joined or committed to.
         "group.id": group or f"noli.reader.{settings.instance}",
         "enable.auto.commit": False,
@@ -138,7 +147,7 @@ def consumer_config(settings: Settings, group: str | None, **over: Any) -> Confi
 def producer_config(settings: Settings, **over: Any) -> Config:  # noqa: ANN401
     """Settings of a producer whose delivery reports can be believed."""
     return {
-        **_common(settings),
+        **_common(settings, "producer"),
         "enable.idempotence": True,
         "acks": "all",
         # Java's and aiokafka's: one contact, one partition, whoever writes.
@@ -184,6 +193,8 @@ class _Pending:
     placed: list[Placed | None]
     missing: int
     failure: NotDurable | None = None
+    #: When the records were handed over, ms.
+    sent: int = 0
 
 
 #: `partition` value by which librdkafka applies the partitioner (RD_KAFKA_PARTITION_UA).
@@ -191,6 +202,36 @@ BY_KEY: Final = -1
 
 #: How long the delivery thread sleeps in librdkafka when nothing happens, in seconds.
 _POLL_S: Final = 0.1
+_MS_PER_S: Final = 1000
+
+
+#: Errors by which a broker, or the client before it asked one, says that the record is not there.
+_NOT_PERSISTED: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.INVALID_RECORD,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError._PURGE_QUEUE,  # noqa: SLF001 - as above
+    }
+)
+
+
+def count_failure(topic: str, error: KafkaError) -> None:
+    """A delivery report was an error; what may stand in the log all the same is counted apart."""
+    certain = error.code() in _NOT_PERSISTED
+    outcome = "not_persisted" if certain else "possibly_persisted"
+    clients.PRODUCE_FAILURES.labels(topic, outcome).inc()
+
+
+def tell_skew(message: Message, sent: int, reported: int) -> None:
+    """What the log's own append time proves of the broker's clock: it lay between two of ours."""
+    kind, appended = message.timestamp()
+    if kind == TIMESTAMP_LOG_APPEND_TIME:
+        skew = max(0, appended - reported) or min(0, appended - sent)
+        clients.CLOCK_SKEW.labels("broker").set(skew / _MS_PER_S)
 
 
 class Acked:
@@ -221,7 +262,8 @@ class Acked:
         """Append all; their places in order. Raises `NotDurable` if any one is not confirmed."""
         if not records:
             return []
-        pending = _Pending(self._loop.create_future(), [None] * len(records), len(records))
+        count = len(records)
+        pending = _Pending(self._loop.create_future(), [None] * count, count, sent=now_ms())
         for index, record in enumerate(records):
             self._produce(pending, index, record)
         failpoint(Failpoint.ACKED_QUEUED)
@@ -236,7 +278,11 @@ class Acked:
     def _produce(self, pending: _Pending, index: int, record: Outgoing) -> None:
         def report(error: KafkaError | None, message: Message) -> None:
             placed = None
-            if error is None:
+            if error is not None:
+                count_failure(record.topic, error)
+            else:
+                if index == 0:
+                    tell_skew(message, pending.sent, now_ms())
                 placed = Placed(
                     record.topic,
                     message.partition() or 0,
@@ -259,6 +305,7 @@ class Acked:
                 on_delivery=report,
             )
         except (BufferError, KafkaException) as error:
+            clients.PRODUCE_FAILURES.labels(record.topic, "not_persisted").inc()
             self._settle(pending, index, None, NotDurable(_reason(error), indeterminate=False))
 
     def _drain(self) -> None:

@@ -26,6 +26,7 @@ class Lags:
         self._group = group
         #: Per place: an end that was not reached yet, and when the log stood there (ms).
         self._open: dict[tuple[str, int], tuple[int, int]] = {}
+        self._told: set[tuple[str, int]] = set()
 
     def seen(self, look: Look) -> int:
         """Tell the lag; how many records it is."""
@@ -38,6 +39,7 @@ class Lags:
             self._open[place] = end, since
         else:
             self._open.pop(place, None)
+        self._told.add(place)
         waits = (look.at - since) / _MS_PER_S if behind else 0.0
         clients.LAG_RECORDS.labels(self._group, *place).set(behind)
         clients.LAG_SECONDS.labels(self._group, *place).set(max(0.0, waits))
@@ -45,5 +47,8 @@ class Lags:
 
     def forget(self, partition: int) -> None:
         """A partition is another's: its lag is told there."""
-        for topic, number in [place for place in self._open if place[1] == partition]:
-            del self._open[topic, number]
+        for place in [place for place in self._told if place[1] == partition]:
+            self._told.discard(place)
+            self._open.pop(place, None)
+            for gauge in (clients.LAG_RECORDS, clients.LAG_SECONDS):
+                gauge.remove(self._group, place[0], str(partition))

@@ -21,7 +21,9 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from noli.runtime.clock import now_ms
 from noli.runtime.failpoints import Failpoint, failpoint
+from noli.runtime.heights import Heights
 from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import clients
@@ -48,6 +50,8 @@ _MAX_POLL_MS: Final = 600_000
 
 #: How long the broker may take to tell committed offsets, in seconds.
 _COMMITTED_TIMEOUT_S: Final = 10.0
+
+_MS_PER_S: Final = 1000
 
 #: The broker no longer takes commits of this generation: somebody else may own the partition.
 _FENCED: Final = frozenset(
@@ -82,6 +86,7 @@ class Lanes:
         self._follow_now = False
         self._starts: dict[tuple[str, int], int] = {}
         self._log = get_logger()
+        self._heights = Heights(settings.data, topology.group)
         self._lead = Consumer(
             consumer_config(
                 settings,
@@ -192,6 +197,7 @@ class Lanes:
     def close(self) -> None:
         """Commit and leave; a static member keeps its place for the session time."""
         self.commit(wait=True)
+        self._heights.keep()
         self._lead.close()  # its last revocation still takes partitions from the followers
         for follower in self._followers.values():
             follower.close()
@@ -210,6 +216,8 @@ class Lanes:
             if place.error is not None:
                 raise LanesError(f"committed offset of {place.topic}: {place.error.str()}")
             known = place.offset != OFFSET_INVALID
+            at = place.offset if known else None
+            self._heights.found((place.topic, place.partition), at)
             self._starts[place.topic, place.partition] = place.offset if known else OFFSET_BEGINNING
             if known:
                 self.position[place.topic, place.partition] = place.offset
@@ -261,9 +269,13 @@ class Lanes:
         for number in numbers:
             self.drop(number)
 
-    def _on_commit(self, error: KafkaError | None, _offsets: list[TopicPartition]) -> None:
+    def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         if error is not None:
             self._refused(error)
+        else:
+            clients.LAST_COMMIT.labels(self.group).set(now_ms() / _MS_PER_S)
+            taken = (place for place in offsets if place.error is None and place.offset >= 0)
+            self._heights.committed({(p.topic, p.partition): p.offset for p in taken})
 
     def _refused(self, error: KafkaError) -> None:
         clients.COMMIT_FAILURES.labels(self.group, error.name()).inc()

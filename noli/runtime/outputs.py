@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from confluent_kafka import KafkaError, Producer
 
-from noli.runtime.kafka import BY_KEY, DELIVERY_TIMEOUT_MS, producer_config
+from noli.runtime import violations
+from noli.runtime.kafka import BY_KEY, DELIVERY_TIMEOUT_MS, count_failure, producer_config
+from noli.runtime.metrics.process import Invariant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,6 +132,7 @@ class Outputs:
     def _report(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failure = self._failure or f"{message.topic()}: {error.str()}"
+            count_failure(message.topic() or "", error)
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018 - confirmed
@@ -141,6 +144,7 @@ class Outputs:
             self._gaps.append(Gap(topic, partition, expected, offset))
         elif offset < expected:
             self._failure = f"{topic}[{partition}] went back from {expected} to {offset}"
+            violations.note(Invariant.LOG_WENT_BACK)
             return
         place.next = offset + 1
 

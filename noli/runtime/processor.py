@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from noli.runtime.beacons import Beacons
 from noli.runtime.chores import chores
-from noli.runtime.clock import steady
+from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.lanes import Lanes
 from noli.runtime.logging import get_logger
-from noli.runtime.metrics import loop
+from noli.runtime.metrics import loop, stages
 from noli.runtime.outputs import Outputs
 from noli.runtime.part import Part, Record
 from noli.runtime.repair import Repairs
@@ -46,6 +46,9 @@ _TURN_S: Final = 0.03
 _CHORES_EVERY_S: Final = 0.25
 
 
+_MS_PER_S: Final = 1000
+
+
 class Processor:
     """Runs a step over the lanes of a topology until asked to stop."""
 
@@ -59,6 +62,8 @@ class Processor:
         self._beacons = Beacons(settings, codec, self._outputs, self._lanes, topology.decisions)
         self._repairs = Repairs(settings, self._outputs)
         self._parts: dict[int, Part] = {}
+        self._log_seconds = stages.STAGE_SECONDS.labels("log")
+        self._process_seconds = stages.STAGE_SECONDS.labels("process")
         #: Owned partitions in the order in which their chores come next.
         self._rota: deque[int] = deque()
         self._commit_at = 0.0
@@ -117,7 +122,11 @@ class Processor:
     def _batch(self, messages: list[Message]) -> None:
         touched: set[int] = set()
         topic = messages[0].topic() or ""
-        end = math.inf if topic == self._topology.lanes[0] else steady() + _TURN_S
+        began = steady()
+        end = math.inf if topic == self._topology.lanes[0] else began + _TURN_S
+        if topic not in self._topology.chunked:  # for a load nobody waits
+            waited = now_ms() - messages[0].timestamp()[1]
+            self._log_seconds.observe(max(0, waited) / _MS_PER_S)
         for done, message in enumerate(messages):
             if steady() >= end:
                 self._lanes.give_back(topic, messages[done:])
@@ -135,6 +144,8 @@ class Processor:
             failpoint(Failpoint.PROCESSOR_STEPPED)
             touched.add(record.partition)
         self._settle(touched)
+        if topic not in self._topology.chunked:
+            self._process_seconds.observe(steady() - began)
         for message in messages:
             self._lanes.position[topic, message.partition() or 0] = (message.offset() or 0) + 1
         loop.RECORDS_PROCESSED.labels(topic).inc(len(messages))
@@ -182,4 +193,5 @@ class Processor:
         self._beacons.tick({number: part.epoch for number, part in self._parts.items()})
         if steady() >= self._commit_at:
             self._lanes.commit()
+            loop.STATE_ENTRIES.set(sum(part.store.entries() for part in self._parts.values()))
             self._commit_at = steady() + _COMMIT_EVERY_S

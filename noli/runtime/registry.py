@@ -12,6 +12,8 @@ import urllib.request
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from noli.runtime.clock import now_ms
+from noli.runtime.metrics.process import SCHEMA_CACHE_AGE
 from schemas.codec import RECORDS, Codec, UnreadableError, schema_hash, schema_text
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 10.0
 
 _CACHE_FILE: Final = "schema-ids.json"
+_MS_PER_S: Final = 1000
 
 
 class RegistryUnavailable(Exception):
@@ -39,6 +42,7 @@ def codec(settings: Settings) -> Codec:
     if ids is None:
         ids = {record: _look_up(settings.registry, record) for record in RECORDS}
         _store(cache, ids)
+    SCHEMA_CACHE_AGE.set_function(lambda: max(0.0, now_ms() / _MS_PER_S - cache.stat().st_mtime))
     return Codec(ids, lambda schema_id: _schema_by_id(settings.registry, schema_id))
 
 

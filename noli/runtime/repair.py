@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, TopicPartition
 
+from noli.runtime import violations
 from noli.runtime.clock import steady
 from noli.runtime.kafka import consumer_config
-from noli.runtime.metrics.process import INVARIANT_VIOLATIONS, Invariant
+from noli.runtime.metrics.process import Invariant
 from schemas.codec import UnreadableError, leading_long
 from schemas.names import BEACON_KEY, CLAIM_KEY
 
@@ -43,7 +44,7 @@ class Repairs:
         keys: dict[int, set[bytes]] = {}
         for gap in self._outputs.take_gaps():
             found = self._read(gap)
-            INVARIANT_VIOLATIONS.labels(Invariant.FOREIGN_RECORD).inc(gap.end - gap.start)
+            violations.note(Invariant.FOREIGN_RECORD, gap.end - gap.start)
             keys.setdefault(gap.partition, set()).update(found)
         return keys
 
@@ -81,4 +82,5 @@ class Repairs:
         except UnreadableError:
             return  # not a claim anybody would honour
         if epoch > self._outputs.epoch(gap.partition):
+            violations.note(Invariant.SUPERSEDED_OWNER)
             raise Superseded(f"{gap.topic}[{gap.partition}] was claimed by another worker")

@@ -180,7 +180,17 @@ class Takeover:
                     open_ends.discard(number)
             for tail in tails.values():
                 tail.flush()
+            self._tell_remaining(consumer, tails)
             failpoint(Failpoint.TAKEOVER_MID_RESTORE)
+
+    def _tell_remaining(self, consumer: Consumer, tails: dict[int, Tail]) -> None:
+        """As far as the consumer knows the ends; it asks nobody."""
+        left = 0
+        for number, tail in tails.items():
+            place = TopicPartition(self._topics[0], number)
+            _, end = consumer.get_watermark_offsets(place, cached=True)
+            left += max(0, end - tail.frontier)
+        loop.RESTORE_REMAINING.set(left)
 
     def _take(self, message: Message, tails: dict[int, Tail]) -> int:
         number = message.partition()

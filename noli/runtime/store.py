@@ -76,6 +76,10 @@ class PartitionStore:
         value: bytes | None = self._db.get(key)
         return value
 
+    def entries(self) -> int:
+        """How many keys are held, indexes too; RocksDB's estimate, without reading."""
+        return self._db.property_int_value("rocksdb.estimate-num-keys") or 0
+
     def write(
         self, items: Iterable[tuple[bytes, bytes]], frontier: int, epoch: int | None = None
     ) -> None:

@@ -12,6 +12,7 @@ from noli.replica.lookup.scrubbing import Room
 from noli.replica.lookup.service import Parts, application
 from noli.replica.scrub.work import Copy
 from noli.runtime import httpserver, logging, registry, settings
+from noli.runtime.announce import announce
 from noli.runtime.apikeys import Keyring
 from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
@@ -24,6 +25,7 @@ def main(_stop: Stop) -> None:
     """Compose and serve."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
+    announce(config)
     secret = pepper(config)
     listener = httpserver.bind(config.http_host, config.http_port)
     with Gate.open(config.replica, pepper=secret, lease_seconds=config.lease_seconds) as gate:

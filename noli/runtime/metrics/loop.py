@@ -27,7 +27,7 @@ DECISION_SECONDS = Histogram(
 OWNED_PARTITIONS = Gauge(
     "noli_owned_partitions", "Partitions owned and restored.", registry=REGISTRY
 )
-#: Keys in the state of owned partitions, as RocksDB estimates them.
+#: Keys in the state of owned partitions and in their indexes, as RocksDB estimates them.
 STATE_ENTRIES = Gauge("noli_state_entries", "Keys held in the state.", registry=REGISTRY)
 #: Duration of the last restore.
 RESTORE_SECONDS = Gauge(

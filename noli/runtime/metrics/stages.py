@@ -9,8 +9,9 @@ from noli.runtime.metrics.exposition import PROPAGATION_BUCKETS, REGISTRY
 # --- the way of an event --------------------------------------------------------------------------
 
 #: Where the time goes. `intake`: a post to its delivery reports. `log`: in the log until a worker
-#: takes it. `process`: taken to decided and delivered. `deliver`: decided until the connector reads
-#: it. `apply`: one offer to the application. The widest one is where to look.
+#: takes it, and `process`: taken to decided and delivered, each once a batch, loads left out.
+#: `deliver`: decided until the connector reads it. `apply`: one offer to the application.
+#: The widest one is where to look.
 STAGE_SECONDS = Histogram(
     "noli_stage_duration_seconds",
     "Time in one stage of the way: intake, log, process, deliver, apply.",
