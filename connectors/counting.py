@@ -9,6 +9,7 @@ from connectors.backoff import Pace
 from connectors.protocol import Change, Reject, Result, Retry
 from connectors.receipts import Settled
 from connectors.waiting import takes_away
+from noli.domain.canary import is_canary
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.metrics import delivery, stages
 
@@ -84,4 +85,4 @@ class Counts:
 def _kind(change: Change) -> tuple[str, str]:
     """What a change does, and whether it is a canary's: labels of the propagation."""
     kind = "objection" if takes_away(change.verdicts) else "other"
-    return kind, "false"
+    return kind, "true" if is_canary(change.contact) else "false"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from noli import wire
+from noli.domain.canary import is_canary
 from noli.domain.facts import Fact
 from noli.intake import posted
 from noli.intake.posted import Refusal, Understood
@@ -36,6 +37,8 @@ _AS_RECEIVED_MAX: Final = 320
 #: Doors that an event comes through; values of a metric's `source`.
 API: Final = "events"
 ONE_CLICK: Final = "one_click"
+#: Whichever door a canary takes, it is told apart.
+CANARY: Final = "canary"
 
 #: Partition and offset in the quarantine record of what never stood in the log.
 _NOWHERE: Final = -1
@@ -140,8 +143,11 @@ class Intake:
         for entry in fresh:
             if entry.held is not None:
                 _alarm(entry)
-        for kind, count in Counter(entry.type for entry in fresh).items():
-            metrics.ACCEPTED.labels(kind, door).inc(count)
+        through = Counter(
+            (entry.type, CANARY if is_canary(entry.fact.contact) else door) for entry in fresh
+        )
+        for labels, count in through.items():
+            metrics.ACCEPTED.labels(*labels).inc(count)
         before = (e.type for e, m in zip(understood, marks, strict=True) if m.append is not append)
         for kind, count in Counter(before).items():
             metrics.REPEATED.labels(kind).inc(count)

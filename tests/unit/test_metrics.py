@@ -11,6 +11,8 @@ from connectors.counting import Counts
 from connectors.protocol import Applied, Change, Reject, Retry, Verdict
 from connectors.receipts import Settled
 from connectors.waiting import Entry
+from noli.domain.canary import flock
+from noli.domain.channel import Kind, Purpose
 from noli.runtime.clock import steady
 from noli.runtime.lags import Lags, Look
 from noli.runtime.metrics.exposition import REGISTRY
@@ -92,6 +94,20 @@ def test_delays_are_told_apart_by_what_the_change_takes_away(app: str) -> None:
     labels = {"app": app, "kind": "objection", "probe": "false"}
     assert value("noli_propagation_seconds_sum", **labels) == 0.25
     assert value("noli_app_changes_total", app=app, outcome="rejected") == 1
+
+
+def test_canaries_are_kept_apart(app: str) -> None:
+    """What is nobody's contact counts as a probe, so that a real delay is never averaged away."""
+    counts = Counts(app)
+    canary = flock(Kind.PHONE, Purpose.MARKETING)[0]
+    counts.settled(
+        [Settled(Entry(change("OBJECTED")._replace(contact=canary)), "applied", None)],
+        2_000,
+        news_from=0,
+    )
+    assert propagated(app, "objection") == 0
+    labels = {"app": app, "kind": "objection", "probe": "true"}
+    assert value("noli_propagation_seconds_count", **labels) == 1
 
 
 @pytest.mark.parametrize(

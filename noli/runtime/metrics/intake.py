@@ -14,10 +14,10 @@ OUTCOMES: Final = ("accepted", "refused", "failed")
 # --- the intake -----------------------------------------------------------------------------------
 
 #: Events that got a receipt, by type and by the door they came through: `events` (the API),
-#: `one_click`. An unreadable contact counts here and in noli_quarantined_total.
+#: `one_click`, `canary` (ours). An unreadable contact counts here and in noli_quarantined_total.
 ACCEPTED = Counter(
     "noli_events_accepted_total",
-    "Events made durable, by type and door: events, one_click.",
+    "Events made durable, by type and door: events, one_click, canary.",
     ["kind", "source"],
     registry=REGISTRY,
 )
