@@ -37,6 +37,7 @@ def scrub(
     purpose: Annotated[str, typer.Option(help="What for.")] = "marketing",
     brand: Annotated[str | None, typer.Option(help="For which brand.  [default: all]")] = None,
     product: Annotated[str | None, typer.Option(help="A category, for a soft opt-in.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="The one that calls would be of.")] = None,
     column: Annotated[str | None, typer.Option(help="The one with the contact.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help="csv, ndjson or parquet.")] = None,
     out: Annotated[
@@ -66,7 +67,7 @@ def scrub(
     result = out or files.beside(file)
     if result.resolve() == file.resolve():
         raise ProblemError("--out is FILE itself", "name another: the original is the evidence")
-    asked = Asked(controller, channel, purpose, brand, product, column)
+    asked = Asked(controller, channel, purpose, brand, product, column, campaign)
     signed = cert or result.with_name(f"{result.name}.cert.json")
     _scrubbed((file, files.format_of(file, format_), result), asked, _copy(data), jobs, signed)
 
@@ -139,7 +140,8 @@ def _verified(file: Path, signed: Path, public_key: str | None, data: Path) -> N
         f"valid: {file.name} is {what}\n"
         f"{counts.rows} rows, {counts.allowed} allowed, {counts.denied} denied, of them "
         f"{counts.unparsable} unparsable\n"
-        f"{found.controller}, {found.channel}, {found.purpose}, brand {found.brand or '*'}\n"
+        f"{found.controller}, {found.channel}, {found.purpose}, brand {found.brand or '*'}"
+        f"{f', campaign {found.campaign}' if found.campaign else ''}\n"
         f"between {found.started} and {found.ended}, knowing every objection before {found.as_of}"
     )
 

@@ -243,8 +243,12 @@ LAW: Final = (
         " 3 secondi e le attese in silenzio.",
         ("002", "Garante 20 Feb 2014 n. 83"),
         (Reason.CAMPAIGN_SILENT_RATIO,),
-        ("noli.domain.campaigns.exceeded", "noli.domain.campaigns.counted"),
-        "The answer of the lookup for a campaign comes with a later release.",
+        (
+            "noli.domain.campaigns.exceeded",
+            "noli.domain.campaigns.counted",
+            "noli.replica.bars.Bars.applied",
+        ),
+        "Counting the calls of a running stack comes with a later release.",
     ),
     Rule(
         "ERASED",

@@ -58,13 +58,21 @@ class Batch(NamedTuple):
 
 
 class Follower:
-    """A consumer of every partition of one topic; holds at most `queued_kb` that nobody took."""
+    """A consumer of every partition of one topic; holds at most `queued_kb` that nobody took.
+
+    The topic is that of the decisions unless another is named.
+    """
 
     def __init__(
-        self, settings: Settings, *, batch: int = _BATCH, queued_kb: int = _QUEUED_KB
+        self,
+        settings: Settings,
+        *,
+        topic: str | None = None,
+        batch: int = _BATCH,
+        queued_kb: int = _QUEUED_KB,
     ) -> None:
         self._batch = batch
-        self._topic = settings.decisions_topic
+        self._topic = topic or settings.decisions_topic
         self._admin = admin(settings)
         self._consumer = Consumer(
             consumer_config(
@@ -98,12 +106,12 @@ class Follower:
             ]
         )
 
-    def batch(self) -> Batch:
-        """What the log has for us; empty after `_WAIT_S` without anything.
+    def batch(self, wait_s: float = _WAIT_S) -> Batch:
+        """What the log has for us; empty after `wait_s` without anything.
 
         Raises `Refused` when our offsets are gone from the log, `LogUnavailable` otherwise.
         """
-        first = self._consumer.poll(_WAIT_S)
+        first = self._consumer.poll(wait_s)
         if first is None:
             return Batch((), ())
         messages = [first, *self._consumer.consume(self._batch, _GATHER_S)]

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Self
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact, Unreadable, normalise
 from noli.domain.token import Pepper, token, tokens
+from noli.replica.bars import DOUBT, Bars, Called
 from noli.replica.encoding import Damaged, until_of
 from noli.replica.head import Head, Refused, pepper_check
 from noli.replica.reader import Found, Reader
@@ -42,6 +43,9 @@ _LOG_EVERY_S: Final = 1.0
 Asked = tuple[str, str, str | None, str | None]
 _Asked = tuple[str, str, str | None, str | None, int | None]
 
+#: The place of the campaign in a question.
+_CAMPAIGN: Final = 7
+
 _STALE: Final = ("STALE_REPLICA",)
 _NO_BASIS: Final = ("NO_BASIS",)
 _UNREADABLE: Final = ("QUARANTINED",)
@@ -52,6 +56,7 @@ class Question(NamedTuple):
 
     No `brand` asks for all of them. `at` (milliseconds since the epoch) may lie ahead: the answer
     then is what holds at that moment if nothing is heard until then. Before now it reads as now.
+    `campaign`: the one that a call would be of; see `Gate.check`.
     """
 
     controller: str
@@ -61,6 +66,7 @@ class Question(NamedTuple):
     brand: str | None = None
     product: str | None = None
     at: int | None = None
+    campaign: str | None = None
 
 
 class Answer(NamedTuple):
@@ -95,6 +101,7 @@ class Gate:
         self._lease_ms = int(lease_s * _MS_PER_S)
         self._reader = Reader(copy, pepper.version, pepper_check(pepper.secret))
         self._log_at = 0.0
+        self._bars = Bars(self._reader.ratios, self._fresh, self._report)
         #: Answers that were STALE_REPLICA since the start: each may be a call not made.
         self.stale_answers = 0
 
@@ -121,7 +128,7 @@ class Gate:
         """Let go of the copy; later checks are denied."""
         self._reader.close()
 
-    def check(
+    def check(  # noqa: PLR0913 - the fields of a question
         self,
         controller: str,
         contact: Contact | tuple[str, str],
@@ -129,8 +136,14 @@ class Gate:
         purpose: str,
         brand: str | None = None,
         product: str | None = None,
+        *,
+        campaign: str | None = None,
     ) -> Answer:
-        """The answer to one question, now. Never raises."""
+        """The answer to one question, now. Never raises.
+
+        A call of a `campaign` over its ratio of silent calls is denied, and so is one of a campaign
+        of which the copy knows nothing fresh. Other channels are not asked for their campaign.
+        """
         try:
             now = now_ms()
             identity = self._identify(controller, contact)
@@ -142,6 +155,8 @@ class Gate:
             else:
                 asked = (channel, purpose, brand, product, None)
                 answer = self._one(identity[0], items[0], asked, (moment, now))
+            if campaign:
+                return self._barred([answer], [(controller, channel, campaign)], now)[0]
             (checks.ALLOWED if answer.allowed else checks.SUPPRESSED).inc()
             return answer
         except Exception as error:  # noqa: BLE001 - whatever it is, the gate stays shut
@@ -155,11 +170,15 @@ class Gate:
             return [self._shut(error, len(questions))] * len(questions)
 
     def check_list(
-        self, controller: str, contacts: Sequence[Contact], asked: Asked
+        self,
+        controller: str,
+        contacts: Sequence[Contact],
+        asked: Asked,
+        campaign: str | None = None,
     ) -> list[Answer]:
         """One question about many contacts, in order, from one look at the copy. Never raises."""
         try:
-            return self._listed(controller, contacts, asked)
+            return self._listed(controller, contacts, asked, campaign)
         except Exception as error:  # noqa: BLE001 - as above
             return [self._shut(error, len(contacts))] * len(contacts)
 
@@ -170,6 +189,13 @@ class Gate:
     def generation(self) -> tuple[str, Head]:
         """The name of the copy that answers now, and its head. Raises `Refused`."""
         return self._reader.generation()
+
+    def campaigns_as_of(self) -> int | None:
+        """Every call taken before it is counted (ms); None where the copy does not know."""
+        try:
+            return self._bars.as_of()
+        except Refused:
+            return None
 
     def status(self) -> Status:
         """How the copy is, for readiness."""
@@ -191,15 +217,22 @@ class Gate:
         answers = [
             _denied(_UNREADABLE, moment)
             if identity is None
-            else self._one(identity[0], next(items), question[2:], (moment, now))
+            else self._one(identity[0], next(items), question[2:_CAMPAIGN], (moment, now))
             for question, identity in zip(questions, asked, strict=True)
         ]
-        allowed = sum(answer.allowed for answer in answers)
-        checks.ALLOWED.inc(allowed)
-        checks.SUPPRESSED.inc(len(answers) - allowed)
+        if any(question[_CAMPAIGN] for question in questions):
+            called = [(each.controller, each.channel, each.campaign) for each in questions]
+            return self._barred(answers, called, now)
+        _counted(answers)
         return answers
 
-    def _listed(self, controller: str, contacts: Sequence[Contact], asked: Asked) -> list[Answer]:
+    def _listed(
+        self,
+        controller: str,
+        contacts: Sequence[Contact],
+        asked: Asked,
+        campaign: str | None,
+    ) -> list[Answer]:
         now = now_ms()
         moment, found = self._reader.fetch(tokens(self._pepper, controller, contacts))
         if not self._fresh(moment, now):
@@ -219,10 +252,22 @@ class Gate:
                 if key and key[0].ruling(contact.kind, *asked).until is None:
                     shared[key] = answer
             answers.append(answer)
-        allowed = sum([answer.allowed for answer in answers])
-        checks.ALLOWED.inc(allowed)
-        checks.SUPPRESSED.inc(len(answers) - allowed)
+        if campaign:
+            return self._barred(answers, [(controller, asked[0], campaign)] * len(answers), now)
+        _counted(answers)
         return answers
+
+    def _barred(self, answers: list[Answer], called: Sequence[Called], now: int) -> list[Answer]:
+        """Answers after what bars the campaigns named; counted."""
+        done = self._bars.applied(answers, called, now)
+        doubts = sum(
+            DOUBT in after.reasons and DOUBT not in before.reasons
+            for before, after in zip(answers, done, strict=True)
+        )
+        self.stale_answers += doubts
+        checks.STALE.inc(doubts)
+        _counted(done, doubts)
+        return done
 
     def _stale(self, moment: int | None, count: int) -> Answer:
         self.stale_answers += count
@@ -285,6 +330,13 @@ class Gate:
         if steady() >= self._log_at:
             self._log_at = steady() + _LOG_EVERY_S
             log.error(event, reason=reason)
+
+
+def _counted(answers: Sequence[Answer], doubts: int = 0) -> None:
+    """Count answers; `doubts` of them are counted already."""
+    allowed = sum([answer.allowed for answer in answers])
+    checks.ALLOWED.inc(allowed)
+    checks.SUPPRESSED.inc(len(answers) - allowed - doubts)
 
 
 def _ruled(

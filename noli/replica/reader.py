@@ -17,6 +17,7 @@ import lmdb
 
 from noli.replica.encoding import Damaged, shape_of
 from noli.replica.head import Head, Refused, as_of, check_readable
+from noli.replica.ratios import Known, Ratios
 from noli.replica.shape import Shape
 from noli.replica.store import Store, current
 from noli.runtime.clock import steady
@@ -56,6 +57,7 @@ class Reader:
         self._closed = False
         self._shapes: dict[int, Shape] = {}
         self._seen: tuple[int, int | None] = (-1, None)
+        self._ratios = Known()
         _readers().add(self)
 
     def fetch(self, tokens: Sequence[bytes]) -> Fetched:
@@ -83,6 +85,19 @@ class Reader:
                 raise self._shut(error) from error
             check_readable(head, *self._pepper)
             return store.name, head
+
+    def ratios(self) -> Ratios:
+        """What the copy knows of campaigns. Raises `Damaged` where it knows nothing, `Refused`."""
+        with self._lock:
+            store = self._store()
+            try:
+                try:
+                    return self._ratios.read(store)
+                except lmdb.MapResizedError:
+                    store.env.set_mapsize(0)  # as in `fetch`
+                    return self._ratios.read(store)
+            except lmdb.Error as error:
+                raise self._shut(error) from error
 
     def contacts(self) -> int:
         """How many contacts the copy holds. Raises `Refused`."""
@@ -175,6 +190,7 @@ class Reader:
             self._open = None
         self._shapes.clear()
         self._seen = (-1, None)
+        self._ratios.forget()
         return refusal
 
 

@@ -16,6 +16,7 @@ import lmdb
 from noli.replica import lives
 from noli.replica import store as copies
 from noli.replica.build import Spool, fill
+from noli.replica.campaigns import Campaigns
 from noli.replica.encoding import Damaged
 from noli.replica.follow import Batch, Follower, Source
 from noli.replica.head import (
@@ -67,6 +68,7 @@ class Writer:
         self._settings = settings
         # Without it we would build a copy that no gate opens.
         self._pepper = pepper(settings)
+        self._campaigns = Campaigns(settings, codec)
         self._goal: tuple[int, ...] = ()
         self._positions: Sequence[Position] = ()
         self._published = False
@@ -90,6 +92,7 @@ class Writer:
                     raise copies.NoRoom(f"{fact}: {remedy}") from error
                 raise
             finally:
+                self._campaigns.close()
                 lives.end(self._copy)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
@@ -189,6 +192,7 @@ class Writer:
                 failpoint(Failpoint.REPLICA_AFTER_PUT)
                 metrics.RECORDS.labels("superseded").inc(superseded)
                 self._positions = head.positions
+            self._campaigns.step(store)
             self._tend(follower, store)
 
     def _take(self, taker: Taker, batch: Batch) -> Entries:

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.names import DECISIONS
+from schemas.names import CAMPAIGNS, DECISIONS
 
 
 class Settings(BaseSettings):
@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         Field(ge=1, description="Bytes of a list that `POST /v1/scrub` takes; on disk meanwhile."),
     ] = 1 << 30
     decisions_topic: Annotated[str, Field(description="Topic the copy is made of.")] = DECISIONS
+    campaigns_topic: Annotated[
+        str, Field(description="Topic of what the calls of each campaign came to.")
+    ] = CAMPAIGNS
     public_url: Annotated[
         str,
         Field(description="Where the intake is reached from outside; unsubscribe links begin so."),

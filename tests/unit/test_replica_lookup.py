@@ -22,6 +22,7 @@ from noli.runtime.apikeys import Keyring
 from tests.support.copies import ALICE, CONTROLLER, NOW, PEPPER, decision, denial, fresh, row
 from tests.support.feeds import no_feeds, room
 from tests.support.openapi import Description
+from tests.support.ratios import write_beside
 
 LEASE_S: Final = 30.0
 
@@ -204,9 +205,22 @@ async def test_the_past_is_not_answered_from_the_copy(service: Service) -> None:
 
 
 async def test_known_and_unknown_extras_are_taken(service: Service) -> None:
-    """`campaign` is accepted; what nobody knows is passed over."""
-    query = {**QUESTION, "campaign": "autumn", "brand": None, "product": None, "colour": "red"}
+    """A null says nothing; what nobody knows is passed over."""
+    query = {**QUESTION, "campaign": None, "brand": None, "product": None, "colour": "red"}
     assert (await service.ask(query)).json()["decisions"][0]["allowed"]
+
+
+@pytest.mark.rule("SILENT-RATIO")
+async def test_a_campaign_over_its_ratio_is_told_so(service: Service, copy: Path) -> None:
+    """Its call is denied, another campaign's is allowed; without a watcher both are in doubt."""
+    queries = [{**QUESTION, "campaign": name} for name in ("spring", "autumn")]
+    doubt = (await service.ask(*queries)).json()["decisions"]
+    assert [each["reasons"] for each in doubt] == [["STALE_REPLICA"]] * 2
+    assert (await service.client.get("/readyz")).json()["campaigns_as_of_age_s"] is None
+    write_beside(copy, {"spring": True, "autumn": False})
+    found = (await service.ask(*queries)).json()["decisions"]
+    assert [each["allowed"] for each in found] == [False, True]
+    assert found[0]["reasons"] == ["CAMPAIGN_SILENT_RATIO"]
 
 
 async def test_only_keys_of_the_scope_may_ask(service: Service) -> None:

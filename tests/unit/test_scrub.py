@@ -22,6 +22,7 @@ from noli.replica.scrub.lines import Lines
 from noli.replica.scrub.reading import Opening, Reading
 from noli.replica.scrub.sheet import Sheet
 from tests.support.copies import ALICE, BOB, CONTROLLER, NOW, PEPPER, decision, denial, fresh, row
+from tests.support.ratios import write_beside
 
 CALLS = Asked(CONTROLLER, "operator_call", "marketing")
 GOOD, BAD, STRANGER = "333 123 4567", "+39 06 1234 5678", "+393330000000"
@@ -89,6 +90,22 @@ def test_a_sheet_keeps_its_columns_and_gets_four(gate: Gate) -> None:
     ]
     assert (done.tally.rows, done.tally.allowed, done.tally.as_of) == (3, 1, NOW)
     assert done.tally.reasons == {"NO_BASIS": 2, "OBJECTED": 1}
+
+
+@pytest.mark.rule("SILENT-RATIO")
+def test_a_list_for_a_campaign_over_its_ratio_is_denied(gate: Gate, tmp_path: Path) -> None:
+    """Every row, beside its own reasons; while nothing is known of campaigns, each is in doubt."""
+    data = f"phone\n{GOOD}\n{BAD}\nx\n".encode()
+    named = CALLS._replace(campaign="spring")
+    doubt = Done(gate, data, named)
+    assert (doubt.tally.allowed, doubt.tally.stale) == (0, 2)
+    write_beside(tmp_path, {"spring": True})
+    done = Done(gate, data, named)
+    assert [row["reasons"] for row in done.rows()] == [
+        "CAMPAIGN_SILENT_RATIO", "NO_BASIS OBJECTED CAMPAIGN_SILENT_RATIO", "QUARANTINED",
+    ]  # fmt: skip
+    assert (done.tally.allowed, done.tally.stale) == (0, 0)
+    assert Done(gate, data, CALLS._replace(campaign="autumn")).tally.allowed == 1
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

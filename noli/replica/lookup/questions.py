@@ -77,7 +77,6 @@ def read(body: bytes, headers: Mapping[str, str], now: int, lease_ms: int) -> li
 
 
 def _question(query: _Query) -> Question:
-    # `campaign` decides nothing yet: it is taken so that callers can send it from the first day.
     return Question(
         query.controller,
         (query.contact.kind, query.contact.value),
@@ -86,6 +85,7 @@ def _question(query: _Query) -> Question:
         query.brand,
         query.product,
         None if query.at is None else times.parse(query.at),
+        query.campaign,
     )
 
 

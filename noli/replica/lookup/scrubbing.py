@@ -220,6 +220,7 @@ def asked_of(request: Request) -> Asked:
         query.get("brand"),
         query.get("product"),
         query.get("column"),
+        query.get("campaign"),
     )
     try:
         asked.check()

@@ -59,10 +59,10 @@ def application(parts: Parts) -> ASGIApp:
 
     def ready() -> tuple[bool, Mapping[str, object]]:
         status = gate.status()
-        age = None if status.as_of is None else (now_ms() - status.as_of) / _MS_PER_S
         detail = {
             "contacts": status.contacts,
-            "as_of_age_s": age,
+            "as_of_age_s": _age_s(status.as_of),
+            "campaigns_as_of_age_s": _age_s(gate.campaigns_as_of()),
             "stale_answers": gate.stale_answers,  # on the screen of `noli status`
         }
         return status.fresh, detail if status.fresh else {"why": status.reason, **detail}
@@ -81,6 +81,10 @@ def application(parts: Parts) -> ASGIApp:
             *apidocs.routes(description.read_text("utf-8")),
         ]
     )
+
+
+def _age_s(moment: int | None) -> float | None:
+    return None if moment is None else (now_ms() - moment) / _MS_PER_S
 
 
 def _decisions(parts: Parts) -> Callable[[Request], Awaitable[Response]]:

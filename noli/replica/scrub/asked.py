@@ -28,7 +28,10 @@ class Unusable(Exception):
 
 
 class Asked(NamedTuple):
-    """One question for all rows; `column` names the one that holds the contact, where told."""
+    """One question for all rows; `column` names the one that holds the contact, where told.
+
+    `campaign`: the one that calls to them would be of.
+    """
 
     controller: str
     channel: str
@@ -36,6 +39,7 @@ class Asked(NamedTuple):
     brand: str | None = None
     product: str | None = None
     column: str | None = None
+    campaign: str | None = None
 
     def kind(self) -> Kind:
         """The kind of contact that the channel reaches. Raises `Unusable`."""

@@ -71,6 +71,7 @@ class Certificate(msgspec.Struct, frozen=True):
     ended: str
     replica: Replica
     type: str = TYPE
+    campaign: str | None = None
 
 
 class _Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

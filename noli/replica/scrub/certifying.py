@@ -39,6 +39,7 @@ def certificate(
         purpose=asked.purpose,
         brand=asked.brand,
         product=asked.product,
+        campaign=asked.campaign,
         as_of=moment(tally.as_of),
         lease_seconds=lease_s,
         started=moment(times[0]) or "",

@@ -14,7 +14,7 @@ from noli.replica.scrub.asked import Asked, Flaw, Tally
 #: Renderings kept; answers differ by their `until`, and a list of consents has many.
 _RENDERED: Final = 10_000
 
-_STALE: Final = ("STALE_REPLICA",)
+_STALE: Final = "STALE_REPLICA"
 _QUARANTINED: Final = ("QUARANTINED",)
 
 #: What Italian spreadsheets write where they do not write UTF-8.
@@ -61,7 +61,10 @@ class Verdicts:
         contacts = [each for each in read if isinstance(each, Contact)]
         asked = self._asked
         answers = self._gate.check_list(
-            asked.controller, contacts, (asked.channel, asked.purpose, asked.brand, asked.product)
+            asked.controller,
+            contacts,
+            (asked.channel, asked.purpose, asked.brand, asked.product),
+            asked.campaign,
         )
         self._count(Counter(answers), tally)
         tally.rows += len(read)
@@ -82,7 +85,7 @@ class Verdicts:
         for answer, count in counts.items():
             tally.seen(answer.as_of)
             tally.allowed += count * answer.allowed
-            tally.stale += count * (answer.reasons == _STALE)
+            tally.stale += count * (_STALE in answer.reasons)
             for reason in answer.reasons:
                 tally.reasons[str(reason)] += count
             if answer not in self._rendered:

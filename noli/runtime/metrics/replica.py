@@ -26,6 +26,12 @@ AS_OF = Gauge(
     "The copy holds every decision the log took before this time.",
     registry=REGISTRY,
 )
+#: Older than the lease: whoever names a campaign is denied. 0: no watcher has told yet.
+CAMPAIGNS_AS_OF = Gauge(
+    "noli_replica_campaigns_as_of_timestamp_seconds",
+    "The copy holds what every call that the log took before this time makes of its campaign.",
+    registry=REGISTRY,
+)
 #: By reason: missing, refused, requested. `refused` rising: the disk or the broker was replaced.
 REBUILDS = Counter(
     "noli_replica_rebuilds_total", "Copies filled from the beginning.", ["reason"],
