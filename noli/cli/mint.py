@@ -1,4 +1,4 @@
-"""`noli mint`: the pepper and API key of a stack that `noli up` does not start (docker compose)."""
+"""`noli mint`: pepper and API keys of a stack that `noli up` does not start (docker compose)."""
 
 from __future__ import annotations
 
@@ -26,4 +26,5 @@ def mint(
     data = private_dir(data)
     write_atomic(data / ENV_FILE, f"NOLI_PEPPER={credentials.pepper(data)}\n", durable=True)
     key = credentials.api_key(data)
+    credentials.canary_key(data)
     typer.echo(key if show else f"pepper and API key are in {data}")

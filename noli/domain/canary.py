@@ -58,11 +58,13 @@ def flock(kind: Kind, purpose: Purpose) -> tuple[Contact, ...]:
     return tuple(Contact(kind, _VALUES[kind].format(first + n)) for n in range(FLOCK))
 
 
-_RESERVED: Final = frozenset(
+#: What a sender is told who grants something for one of them: it would be a person's who is none.
+RESERVED: Final = "this contact is reserved for canaries and nobody's; use another one"
+_CONTACTS: Final = frozenset(
     contact for kind in Kind for purpose in PURPOSES for contact in flock(kind, purpose)
 )
 
 
 def is_canary(contact: tuple[str, str] | None) -> bool:
     """Whether a normalised contact (kind, value) is a canary's: it is nobody's."""
-    return contact in _RESERVED
+    return contact in _CONTACTS

@@ -37,7 +37,8 @@ _AS_RECEIVED_MAX: Final = 320
 #: Doors that an event comes through; values of a metric's `source`.
 API: Final = "events"
 ONE_CLICK: Final = "one_click"
-#: Whichever door a canary takes, it is told apart.
+#: The prober's, who alone may grant something for a canary. Whichever door a canary takes, it is
+#: told apart.
 CANARY: Final = "canary"
 
 #: Partition and offset in the quarantine record of what never stood in the log.
@@ -96,7 +97,7 @@ class Intake:
         """
         began = clock.steady()
         accepted = self._now_ms()
-        understood, refused = await self._read(raws, accepted)
+        understood, refused = await self._read(raws, accepted, door)
         for refusal in refused:
             metrics.REJECTED.labels(refusal.type, _reason(refusal)).inc()
         try:
@@ -112,13 +113,15 @@ class Intake:
         return Outcome(taken, refused)
 
     async def _read(
-        self, raws: Sequence[object], accepted: int
+        self, raws: Sequence[object], accepted: int, door: str
     ) -> tuple[list[Understood], list[Refusal]]:
         """The events to store and those refused. Where there is one refused, only denials stay."""
         understood: list[Understood] = []
         refused: list[Refusal] = []
+        canary = door == CANARY
         async for first in _stretches(len(raws)):
-            found, wrong = posted.read(raws[first : first + STRETCH], accepted, first)
+            stretch = raws[first : first + STRETCH]
+            found, wrong = posted.read(stretch, accepted, first, canary=canary)
             understood += found
             refused += wrong
         if refused:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from noli.domain import times
-from noli.intake import envelope
+from noli.intake import accept, envelope
 from noli.intake.accept import Intake, Outcome, Taken
-from noli.runtime.apikeys import Keyring
+from noli.runtime.apikeys import CANARY, Keyring
 from noli.runtime.httpserver import json_response, read_body
 from noli.runtime.kafka import NotDurable
 from noli.runtime.limiter import Limiter, spend
@@ -43,9 +43,10 @@ def events_handler(intake: Intake, keyring: Keyring, limiter: Limiter) -> Handle
         )
         body = await read_body(request, BODY_MAX, BODY_TIMEOUT_S)
         post = envelope.decode(body, headers)
+        door = accept.CANARY if CANARY in key.scopes else accept.API
         spend(limiter, key.name, len(post.events))
         try:
-            outcome = await intake.take(post.events)
+            outcome = await intake.take(post.events, door)
         except NotDurable as error:
             raise unavailable(not_durable(error), RETRY_AFTER_S) from error
         if outcome.refused:

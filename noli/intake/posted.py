@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from noli.domain import details, events
+from noli.domain.canary import RESERVED, is_canary
 from noli.domain.facts import Fact
 
 #: Metric label of a type that is not ours: senders invent names, labels are a closed set.
@@ -33,9 +34,13 @@ class Understood(NamedTuple):
 
 
 def read(
-    raws: Sequence[object], accepted: int, first: int
+    raws: Sequence[object], accepted: int, first: int, *, canary: bool = False
 ) -> tuple[list[Understood], list[Refusal]]:
-    """What a stretch of a post says that begins at index `first`, accepted at `accepted` (ms)."""
+    """What a stretch of a post says that begins at index `first`, accepted at `accepted` (ms).
+
+    `canary`: the sender is the prober, who alone may grant something for a contact that is
+    nobody's, and for no other. A denial is taken from everybody: none is ever refused.
+    """
     understood: list[Understood] = []
     refused: list[Refusal] = []
     for index, raw in enumerate(raws, first):
@@ -44,6 +49,10 @@ def read(
             continue
         try:
             fact = events.parse(raw, accepted)
+            if not fact.denies and is_canary(fact.contact) != canary:
+                why = "this API key speaks of canaries only" if canary else RESERVED
+                refused.append(Refusal(index, raw["type"], "data.contact.value", why))
+                continue
             understood.append(Understood(index, raw["type"], fact))
         except events.Refused as error:
             refused.append(Refusal(index, _known_type(raw), error.field, error.remedy))

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Final, NamedTuple, Protocol
 
 from noli import wire
+from noli.domain.canary import RESERVED, is_canary
 from noli.domain.facts import Fact, RegisterListed
 from noli.domain.token import Pepper, token
 from noli.loading.journal import Journal
@@ -50,6 +51,8 @@ def suited(fact: Fact) -> Fact:
     """
     if fact.contact is None or fact.party is not None:
         raise Unsuited("a fact of a person or of a source goes by `noli send`")
+    if is_canary(fact.contact):
+        raise Unsuited(RESERVED)
     if fact.denies and not isinstance(fact.detail, RegisterListed):
         raise Unsuited("a denial must not wait behind a load; send it by `noli send`")
     return fact

@@ -23,8 +23,10 @@ from noli.runtime.problem import Problem
 
 log = get_logger()
 
-Scope = Literal["events:write", "decisions:read", "evidence:read", "admin"]
+Scope = Literal["events:write", "decisions:read", "evidence:read", "admin", "canary"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+#: May say that the contacts reserved for canaries consent (`noli.domain.canary`); the prober alone.
+CANARY: Final[Scope] = "canary"
 
 #: So that a key is recognised where it leaked, by people and by secret scanners.
 PREFIX: Final = "noli_"

@@ -7,11 +7,8 @@ import socket
 import uuid
 from typing import TYPE_CHECKING, Protocol
 
-from confluent_kafka import KafkaException
-
 from noli.runtime import scan
 from noli.runtime.clock import now_ms
-from noli.runtime.kafka import mends_itself
 from noli.runtime.tail import Reading
 from noli.wire import apps
 from schemas.codec import UnreadableError
@@ -68,12 +65,7 @@ class Following:
 
         A broker that is away is no news: the applications stay as they are.
         """
-        try:
-            records = self._reading.take(wait_s)
-        except KafkaException as error:
-            if mends_itself(error.args[0]):
-                return False
-            raise
+        records = self._reading.take_patiently(wait_s)
         fresh = [r for r in records if r.offset >= self._next.get(r.partition, 0)]
         for record in fresh:
             self.apps = _after(self.apps, self._codec, record.value)

@@ -85,6 +85,19 @@ class Settings(BaseSettings):
         str,
         Field(description="Where the intake is reached from outside; unsubscribe links begin so."),
     ] = "http://127.0.0.1:8080"
+    intake_url: Annotated[
+        str, Field(description="Where our own processes reach the intake: `canary`.")
+    ] = "http://127.0.0.1:8080"
+    lookup_url: Annotated[
+        str, Field(description="Where our own processes reach the lookup: `canary`.")
+    ] = "http://127.0.0.1:8081"
+    canary_seconds: Annotated[
+        float,
+        Field(ge=0, description="Between two canaries (docs/howto/watch-canaries.md); 0: none."),
+    ] = 1.0
+    canary_key_file: Annotated[
+        Path, Field(description="API key of `canary`, the key itself; scopes as `noli up` mints.")
+    ] = Path(".noli/canary-key")
     log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
 
 

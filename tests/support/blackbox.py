@@ -83,11 +83,16 @@ class Stack:
 
 
 @contextmanager
-def up(data: Path, apps: Path, *options: str) -> Iterator[Stack]:
-    """A stack for one block of code; stopped at its end, and seen to be gone."""
+def up(data: Path, apps: Path, *options: str, canary_s: float = 0.0) -> Iterator[Stack]:
+    """A stack for one block of code; stopped at its end, and seen to be gone.
+
+    `canary_s`: between two canaries. None unless asked for: tests count what applications are told.
+    """
+    env = {"NOLI_CANARY_SECONDS": str(canary_s)}
+    where = ("--data", str(data), "--apps", str(apps))
     try:
         # A stack that does not become ready is left running for a person to look at: not here.
-        run("up", "--detach", "--data", str(data), "--apps", str(apps), *options, timeout_s=UP_S)
+        run("up", "--detach", *where, *options, timeout_s=UP_S, **env)
         yield Stack(data)
     finally:
         run("down", "--data", str(data), timeout_s=DOWN_S)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from starlette.types import Message as AsgiMessage
 
+from noli.domain import canary
+from noli.domain.channel import Kind, Purpose
 from noli.domain.token import token
 from noli.replica import gate as gates
 from noli.replica.changes import feed as feeds
@@ -172,6 +174,17 @@ def test_other_controllers_peppers_and_rubbish() -> None:
     assert told[1].data == {
         "token": poison.hex(), "contact": None, "controller": None, "version": None, "verdicts": [],
     }  # fmt: skip
+
+
+def test_canaries_are_not_told() -> None:
+    """A client never sees a contact that is nobody's; its place moves past it all the same."""
+    log = Log()
+    ours = canary.flock(Kind.PHONE, Purpose.MARKETING)[0]
+    said = {"kind": ours.kind.value, "value": ours.value}
+    log.decide(ours, {**decision([row()], epoch=3), "contact": said})
+    log.decide(ALICE, decision([row()], epoch=3))
+    told = started(Tape(log.messages)).read()
+    assert [each.data["contact"]["value"] for each in told] == [ALICE.value]
 
 
 class Scripted:

@@ -175,6 +175,18 @@ def test_an_api_key_is_minted_once_and_again_when_its_hash_is_gone(tmp_path: Pat
     assert known[1].hash == apikeys.digest(second)
 
 
+def test_the_prober_has_a_key_of_its_own(tmp_path: Path) -> None:
+    """Only its key may speak for canaries; that of the people here may everything else."""
+    credentials.api_key(tmp_path)
+    own = credentials.canary_key(tmp_path)
+    assert (tmp_path / "canary-key").read_text() == own + "\n"
+    keys = {key.name: set(key.scopes) for key in apikeys.read(tmp_path / "api-keys.json")}
+    assert keys == {
+        "local-stack": {"events:write", "decisions:read", "evidence:read", "admin"},
+        "canary": {"events:write", "decisions:read", "canary"},
+    }
+
+
 def test_applications_are_read_by_file_name(tmp_path: Path) -> None:
     """Every manifest of the folder is an application; other files are not."""
     for name in ("b", "a"):
@@ -231,13 +243,19 @@ def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:
         "replica",
         "lookup",
         "connectors-crm",
+        "canary",
     ]
-    shared = workers.Shared(tmp_path, "k:1", "http://r", "http://i", "ab" * 32, tmp_path / "keys")
+    assert "canary" not in [row.name for row in workers.table([crm], 2, canary=False)]
+    shared = workers.Shared(
+        tmp_path, "k:1", "http://r", "http://i", "http://l", "ab" * 32, tmp_path / "keys"
+    )
     env = {row.name: shared.environment(row, 1234) for row in rows}
     connector = env["connectors-crm"]
     assert connector["NOLI_INSTANCE"] == "connectors-crm"
     assert connector["NOLI_HTTP_PORT"] == "1234"
     assert connector["NOLI_APP_MANIFEST"] == str(crm.path)
+    canary = env["canary"]
+    assert (canary["NOLI_INTAKE_URL"], canary["NOLI_LOOKUP_URL"]) == ("http://i", "http://l")
     assert env["replica"]["NOLI_DATA"] == env["lookup"]["NOLI_DATA"]
     assert "ab" * 32 not in repr(shared)
 

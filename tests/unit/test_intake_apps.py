@@ -74,7 +74,7 @@ async def test_only_an_administrator_gives_orders(
         if scope != "admin"
     ]
     found = [(await ask(service, method, path, headers=each)).status_code for each in headers]
-    assert found == [401, 403, 403, 403]
+    assert found == [401, 403, 403, 403, 403]
     assert verb not in {record["verb"] for record in sink.intents("noli.apps")}
 
 
@@ -90,6 +90,7 @@ async def test_who_keeps_evidence_may_look(service: Service) -> None:
     )
     assert found == {
         "events:write": 403, "decisions:read": 403, "evidence:read": 200, "admin": 200,
+        "canary": 403,
     }  # fmt: skip
     assert refused.json()["detail"].endswith("the scope admin or evidence:read")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from noli.intake.accept import IN_FLIGHT_MAX
+from noli.runtime import apikeys, clock
 from noli.runtime.kafka import NotDurable
 from noli.runtime.metrics.exposition import REGISTRY
 from schemas.names import GRANTS, OBJECTIONS, PARTIES, QUARANTINE
@@ -323,3 +324,40 @@ async def test_a_click_does_not_wait_for_a_batch(service: Service, sink: Memory)
     await asyncio.gather(service.post(batch), service.post(event()))
     assert sink.records[0].topic == OBJECTIONS
     assert len(sink.records) == 1001
+
+
+CANARY_PHONE = "+447700900901"
+
+
+async def test_a_contact_of_canaries_is_nobodys_and_consents_to_nothing(
+    service: Service, sink: Memory
+) -> None:
+    """A grant for it is refused with the field named: it would prove what nobody can have said."""
+    link = event("party.linked", phone=CANARY_PHONE, data={"party": "crm:7"})
+    answer = await service.post([consent(phone=CANARY_PHONE), link, event(phone=CANARY_PHONE)])
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert [error["field"] for error in problem["errors"]] == ["data.contact.value"] * 2
+    assert "reserved for canaries" in problem["errors"][0]["detail"]
+    assert [stored["index"] for stored in problem["stored"]] == [2]  # an objection never is
+    assert not sink.intents(GRANTS, PARTIES)
+    assert len(sink.intents(OBJECTIONS)) == 1
+
+
+async def test_the_prober_speaks_for_canaries_and_for_nobody_else(
+    service: Service, sink: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the scope it may; a person's consent it may not give. Its events are counted apart."""
+    key, line = apikeys.new("canary", ["events:write", "canary"])
+    apikeys.write(service.key_file, [*apikeys.read(service.key_file), line])
+    later = clock.steady() + apikeys.RELOAD_S
+    monkeypatch.setattr(clock, "steady", lambda: later)
+    allowed = {"Authorization": f"Bearer {key}"}
+    said = {"source": "canary"}
+    before = counted("accepted", "noli.consent.given.v1", **said)
+    raws = [consent(phone=CANARY_PHONE), consent()]
+    answers = [await service.client.post("/v1/events", json=raw, headers=allowed) for raw in raws]
+    assert [answer.status_code for answer in answers] == [202, 422]
+    assert "canaries only" in answers[1].json()["detail"]
+    assert counted("accepted", "noli.consent.given.v1", **said) == before + 1
+    assert len(sink.intents(GRANTS)) == 1

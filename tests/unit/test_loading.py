@@ -157,6 +157,13 @@ def test_what_must_not_wait_is_not_loaded(unsuited: Fact) -> None:
         suited(unsuited)
 
 
+def test_a_contact_of_canaries_is_not_loaded() -> None:
+    """It is nobody's: a consent of it in a file is a mistake of whoever made the file."""
+    contact = {"kind": "phone", "value": "+447700900901"}
+    with pytest.raises(Unsuited, match="reserved for canaries"):
+        suited(consent(1, contact=contact))
+
+
 def test_grants_and_listings_are_loaded() -> None:
     """What may wait, and what the register's answer says."""
     for each in (consent(1), fact("register.listed", 1, register="phone")):

@@ -15,6 +15,7 @@ from noli.cli.sending.instants import Moment, Moments
 from noli.cli.sending.line import Defaults, Event
 from noli.cli.sending.sheet import CONTACTS, KNOWN, Columns
 from noli.domain import details
+from noli.domain.canary import is_canary
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact, Unreadable, normalise
 from noli.domain.events import Quarantine, Refused
@@ -94,6 +95,8 @@ class Forms:
             return None
         if found.value != blanks.contact and not plain(found.value):
             return None
+        if is_canary(found):
+            return None  # nobody's: the long way says so
         return Met(known, blanks, found, time)
 
     def _marks(self, number: int, row: Sequence[str]) -> _Marks | None:

@@ -1,4 +1,4 @@
-"""What the first `noli up` mints in DATA: the pepper of contact tokens and an API key.
+"""What the first `noli up` mints in DATA: the pepper of contact tokens and API keys.
 
 Both stay for the life of the directory: another pepper would make every known contact a stranger.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,11 @@ PEPPER_FILE: Final = "pepper"
 KEY_FILE: Final = "api-key"
 KEYS_FILE: Final = "api-keys.json"
 _PEPPER_BYTES: Final = 32
+CANARY_KEY_FILE: Final = "canary-key"
 _KEY_NAME: Final = "local-stack"
+_SCOPES: Final = tuple(scope for scope in apikeys.SCOPES if scope != apikeys.CANARY)
+_CANARY_NAME: Final = "canary"
+_CANARY_SCOPES: Final = ("events:write", "decisions:read", apikeys.CANARY)
 
 
 def pepper(data: Path) -> str:
@@ -36,13 +41,22 @@ def pepper(data: Path) -> str:
 
 
 def api_key(data: Path) -> str:
-    """The stack's own API key with every scope; DATA/api-keys.json holds its hash only."""
-    path = data / KEY_FILE
+    """The stack's own API key for everything people do; DATA/api-keys.json holds its hash only."""
+    return _key(data, KEY_FILE, _KEY_NAME, _SCOPES)
+
+
+def canary_key(data: Path) -> str:
+    """The prober's API key, in a file of its own."""
+    return _key(data, CANARY_KEY_FILE, _CANARY_NAME, _CANARY_SCOPES)
+
+
+def _key(data: Path, file: str, name: str, scopes: Sequence[apikeys.Scope]) -> str:
+    path = data / file
     keys = apikeys.read(data / KEYS_FILE) if (data / KEYS_FILE).exists() else []
     known = {key.hash for key in keys}
     if path.exists() and apikeys.digest(found := path.read_text("utf-8").strip()) in known:
         return found
-    fresh, entry = apikeys.new(_KEY_NAME, apikeys.SCOPES)
+    fresh, entry = apikeys.new(name, scopes)
     write_atomic(path, fresh + "\n", durable=True)
-    apikeys.write(data / KEYS_FILE, [*(key for key in keys if key.name != _KEY_NAME), entry])
+    apikeys.write(data / KEYS_FILE, [*(key for key in keys if key.name != name), entry])
     return fresh

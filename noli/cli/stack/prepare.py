@@ -11,6 +11,7 @@ from noli.cli.problem import ProblemError
 from noli.cli.stack import apps, credentials, jars, plan, workers
 from noli.cli.stack.files import private_dir
 from noli.cli.stack.java import find_java
+from noli.runtime import settings
 
 DEFAULT_APPS: Final = Path("examples/apps")
 MOST_SUPPRESSORS: Final = 8
@@ -38,7 +39,9 @@ def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
     java, parts = find_java(), jars.fetch(say)
     credentials.pepper(data)
     credentials.api_key(data)
-    rows = tuple(workers.table(found, wish.suppressors))
+    credentials.canary_key(data)
+    probed = settings.load().canary_seconds > 0
+    rows = tuple(workers.table(found, wish.suppressors, canary=probed))
     made = plan.Plan(data, rows, plan.choose_ports(data, rows), java, parts, folder)
     made.write()
     _keep_last_logs(data / "logs")

@@ -108,6 +108,7 @@ class Supervisor:
             node.bootstrap,
             store.url,
             plan.url("intake"),
+            plan.url("lookup"),
             credentials.pepper(plan.data),
             plan.data / credentials.KEYS_FILE,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from noli.cli.stack.apps import App
+from noli.cli.stack.credentials import CANARY_KEY_FILE
 from noli.cli.stack.files import IMPORT_ROOT
 
 #: Processes of applications are named so, and after their application.
@@ -28,8 +29,11 @@ class Worker:
     spared: bool = False
 
 
-def table(apps: Sequence[App], suppressors: int) -> list[Worker]:
-    """Every worker of a stack with these applications, in the order of the data flow."""
+def table(apps: Sequence[App], suppressors: int, *, canary: bool = True) -> list[Worker]:
+    """Every worker of a stack with these applications, in the order of the data flow.
+
+    `canary`: whether applications are probed (NOLI_CANARY_SECONDS).
+    """
     return [
         Worker("intake", "noli.intake", "intake"),
         *(
@@ -40,6 +44,7 @@ def table(apps: Sequence[App], suppressors: int) -> list[Worker]:
         Worker("replica", "noli.replica", "replica"),
         Worker("lookup", "noli.replica.lookup", "replica"),
         *(connector(app) for app in apps),
+        *([Worker("canary", "noli.canary", "canary")] if canary else ()),
     ]
 
 
@@ -56,7 +61,8 @@ class Shared:
     data: Path
     kafka: str
     registry: str
-    public_url: str
+    intake: str
+    lookup: str
     pepper: str = field(repr=False)
     keys_file: Path
 
@@ -69,7 +75,10 @@ class Shared:
             "NOLI_REPLICA": str(self.data / "replica"),
             "NOLI_PEPPER": self.pepper,
             "NOLI_API_KEYS_FILE": str(self.keys_file),
-            "NOLI_PUBLIC_URL": self.public_url,
+            "NOLI_PUBLIC_URL": self.intake,
+            "NOLI_INTAKE_URL": self.intake,
+            "NOLI_LOOKUP_URL": self.lookup,
+            "NOLI_CANARY_KEY_FILE": str(self.data / CANARY_KEY_FILE),
             "NOLI_INSTANCE": worker.name,
             "NOLI_HTTP_PORT": str(port),
             "PYTHONUNBUFFERED": "1",

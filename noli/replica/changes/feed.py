@@ -6,11 +6,11 @@ held, so a client that reads slowly costs that much and no more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-from noli.domain import token
+from noli.domain import canary, token
 from noli.replica.changes import vector, verdicts
 from noli.replica.changes.vector import Vector
 from noli.replica.follow import Batch, Follower, Source
@@ -136,9 +136,15 @@ class Feed:
             name, decision = "", {}
         if name != DECISION:
             return verdicts.unreadable(key)
-        if self._controllers and decision["controller"] not in self._controllers:
+        if not self._is_theirs(decision):
             return None
         return verdicts.change(key, decision, now_ms())
+
+    def _is_theirs(self, decision: Mapping[str, Any]) -> bool:
+        contact = decision["contact"]
+        if contact is not None and canary.is_canary((contact["kind"], contact["value"])):
+            return False  # ours, and nobody's
+        return not self._controllers or decision["controller"] in self._controllers
 
     def _sign(self, at: Position, key: bytes | None, value: bytes) -> None:
         try:

@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
 
 from noli.runtime.metrics.exposition import REGISTRY
 
 # --- canaries -------------------------------------------------------------------------------------
 
+#: Around the objective (5 s); below it what a healthy machine shows.
+_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+#: Applications whose counters have begun in this process.
+_BEGUN: Final[set[str]] = set()
+
 #: Probes sent; none for a while: the canary's process is stuck.
 SENT = Counter("noli_probe_sent_total", "Probes sent.", ["app"], registry=REGISTRY)
-#: A probe that no application confirmed in time. Any increase pages: an objection may be lost.
-LOST = Counter("noli_probe_lost_total", "Probes not confirmed in time.", ["app"], registry=REGISTRY)
-#: When a probe last came all the way through.
+#: Sent minus confirmed minus lost is what is under way.
+CONFIRMED = Counter(
+    "noli_probe_confirmed_total",
+    "Probes that the application and the lookup confirmed within 20 s.",
+    ["app"],
+    registry=REGISTRY,
+)
+#: Any increase pages: an objection may be lost. The log (`canary.lost`) says what was missing.
+LOST = Counter(
+    "noli_probe_lost_total",
+    "Probes not confirmed within 20 s, or read back and found otherwise.",
+    ["app"],
+    registry=REGISTRY,
+)
+#: Confirmed, but beyond the objective of 5 s: look at the application's pending contacts.
+LATE = Counter(
+    "noli_probe_late_total", "Probes confirmed after more than 5 s.", ["app"], registry=REGISTRY
+)
+#: What a person who says stop lives through.
+SECONDS = Histogram(
+    "noli_probe_seconds",
+    "From offering a probe to the intake until application and lookup both hold it.",
+    ["app"],
+    buckets=_BUCKETS,
+    registry=REGISTRY,
+)
+#: When a probe last came all the way through; absent while the application is paused.
 LAST_SUCCESS = Gauge(
     "noli_probe_last_success_timestamp_seconds",
     "The last probe that was confirmed.",
     ["app"],
     registry=REGISTRY,
 )
+
+
+def begin(app: str, counts: tuple[int, int, int, int]) -> None:
+    """Let the series of an application exist; counters go on from (sent, confirmed, lost, late)."""
+    if app in _BEGUN:
+        return
+    _BEGUN.add(app)
+    for counter, count in zip((SENT, CONFIRMED, LOST, LATE), counts, strict=True):
+        counter.labels(app).inc(count)
+    SECONDS.labels(app)
+
+
+def ground(app: str) -> None:
+    """It is told nothing now: its last success grows old, and that is no alarm."""
+    LAST_SUCCESS.remove_by_labels({"app": app})

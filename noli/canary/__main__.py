@@ -1,0 +1,11 @@
+"""`python -m noli.canary`: the prober of a deployment."""
+
+from __future__ import annotations
+
+import uvloop
+
+from noli.canary.service import serve
+from noli.runtime.process import run
+
+if __name__ == "__main__":
+    run(lambda stop: uvloop.run(serve(stop)), "noli.canary")
