@@ -186,6 +186,12 @@ def leading_long(data: bytes) -> int:
     return read_long(data, HEADER.size)[0]
 
 
+def version_of(data: bytes) -> int:
+    """Second field of a record whose schema begins with two `long`s: epoch, version."""
+    _, at = read_long(data, HEADER.size)
+    return read_long(data, at)[0]
+
+
 def pack_lead(epoch: int, wake: int) -> bytes:
     """The `lead` field of a state record."""
     return _LEAD.pack(epoch, wake)

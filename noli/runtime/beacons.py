@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from noli.runtime.lanes import Lanes
     from noli.runtime.outputs import Outputs
+    from noli.runtime.part import Topology
     from noli.runtime.settings import Settings
     from schemas.codec import Codec
 
@@ -41,12 +42,13 @@ class Beacons:
     """Asks, waits for the position, appends. Never blocks the loop."""
 
     def __init__(
-        self, settings: Settings, codec: Codec, outputs: Outputs, lanes: Lanes, topic: str
+        self, settings: Settings, codec: Codec, outputs: Outputs, lanes: Lanes, topology: Topology
     ) -> None:
         self._codec = codec
         self._outputs = outputs
         self._lanes = lanes
-        self._topic = topic
+        self._topic = topology.decisions
+        self._written = topology.claimed
         self._settings = settings
         self._admin = admin(settings)
         self._log = get_logger()
@@ -85,7 +87,7 @@ class Beacons:
         self._asked_at = now_ms()
         wanted = {
             TopicPartition(topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
-            for topic in self._lanes.topics
+            for topic in (*self._lanes.topics, *self._written)
             for number in epochs
         }
         self._asked = self._admin.list_offsets(wanted, request_timeout=_ASK_TIMEOUT_S)
@@ -96,6 +98,9 @@ class Beacons:
         try:
             for place, future in self._asked.items():
                 end = future.result().offset
+                if place.topic in self._written:
+                    self._outputs.ends_at(place.topic, place.partition, end)
+                    continue
                 position = self._lanes.position.get((place.topic, place.partition), 0)
                 look = Look(place.topic, place.partition, end, self._asked_at, position)
                 behind = self._lags.seen(look)

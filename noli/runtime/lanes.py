@@ -29,6 +29,8 @@ from noli.runtime.logging import get_logger
 from noli.runtime.metrics import clients
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from confluent_kafka import Message
 
     from noli.runtime.part import Topology
@@ -64,6 +66,11 @@ _FENCED: Final = frozenset(
 )
 
 
+def _nothing(_partition: int) -> str:
+    """Nothing to remember."""
+    return ""
+
+
 class LanesError(Exception):
     """The input cannot be read on: lost offsets, a fenced member, a refused client."""
 
@@ -71,9 +78,15 @@ class LanesError(Exception):
 class Lanes:
     """`topics[0]` leads. Partitions gained and lost are collected for the loop to act on."""
 
-    def __init__(self, settings: Settings, topology: Topology) -> None:
+    def __init__(
+        self, settings: Settings, topology: Topology, mark: Callable[[int], str] = _nothing
+    ) -> None:
+        """`mark`: what is to be remembered of an owned partition with each commit."""
         self.topics = topology.lanes
         self.group = topology.group
+        self._mark = mark
+        #: What was remembered with the commits of the partitions gained, a text per lane.
+        self.remembered: dict[int, list[str]] = {}
         #: Lanes of loads: nobody waits for what stands there.
         self.chunked = topology.chunked
         self.gained: set[int] = set()
@@ -81,7 +94,7 @@ class Lanes:
         self.owned: set[int] = set()
         #: Next offset to commit, per lane and partition.
         self.position: dict[tuple[str, int], int] = {}
-        self._committed: dict[tuple[str, int], int] = {}
+        self._committed: dict[tuple[str, int], tuple[int, str]] = {}
         self._wait_s = _IDLE_WAIT_S
         self._follow_now = False
         self._starts: dict[tuple[str, int], int] = {}
@@ -175,13 +188,13 @@ class Lanes:
     def commit(self, *, wait: bool = False) -> None:
         """Commit the positions that moved, of owned partitions only, through the group member."""
         moved = {
-            place: offset
-            for place, offset in self.position.items()
-            if place[1] in self.owned and self._committed.get(place) != offset
+            place: said
+            for place, said in self._to_commit().items()
+            if self._committed.get(place) != said
         }
         if not moved:
             return
-        offsets = [TopicPartition(*place, offset) for place, offset in moved.items()]
+        offsets = [TopicPartition(*place, at, metadata=text) for place, (at, text) in moved.items()]
         failpoint(Failpoint.PROCESSOR_BEFORE_COMMIT)
         try:
             if wait:
@@ -193,6 +206,16 @@ class Lanes:
         else:
             self._committed.update(moved)
             failpoint(Failpoint.PROCESSOR_AFTER_COMMIT)
+
+    def _to_commit(self) -> dict[tuple[str, int], tuple[int, str]]:
+        """Offset and mark of every place of ours; the mark with one lane of each partition."""
+        marks = {number: self._mark(number) for number in self.owned}
+        return {
+            (topic, number): (self.position[topic, number], marks.pop(number, ""))
+            for topic in self.topics
+            for number in self.owned
+            if (topic, number) in self.position
+        }
 
     def close(self) -> None:
         """Commit and leave; a static member keeps its place for the session time."""
@@ -211,6 +234,7 @@ class Lanes:
 
     def _find_starts(self, partitions: list[TopicPartition]) -> None:
         """Committed offsets of every lane; what was never committed starts at the beginning."""
+        self.remembered = {place.partition: [] for place in partitions}
         places = [TopicPartition(t, p.partition) for t in self.topics for p in partitions]
         for place in self._lead.committed(places, timeout=_COMMITTED_TIMEOUT_S):
             if place.error is not None:
@@ -221,6 +245,7 @@ class Lanes:
             self._starts[place.topic, place.partition] = place.offset if known else OFFSET_BEGINNING
             if known:
                 self.position[place.topic, place.partition] = place.offset
+                self.remembered[place.partition].append(place.metadata or "")
 
     def _usable(self, messages: list[Message], topic: str) -> list[Message]:
         return [

@@ -124,10 +124,33 @@ class Outputs:
         """The offset after our last delivered record of an owned partition."""
         return self._places[topic, partition].next
 
-    def take_gaps(self) -> list[Gap]:
-        """Foreign ranges found since the last call."""
-        gaps, self._gaps = self._gaps, []
-        return gaps
+    def gaps(self) -> list[Gap]:
+        """Foreign ranges nobody wrote over yet, as they were found."""
+        return list(self._gaps)
+
+    def mended(self, gap: Gap) -> None:
+        """What stands in a gap was written over, and that is delivered."""
+        if gap in self._gaps:
+            self._gaps.remove(gap)
+
+    def sound(self, topic: str, partition: int) -> int:
+        """Below this offset of an owned partition all is ours, or was written over.
+
+        A successor that begins there misses nothing that is left to mend.
+        """
+        here = topic, partition
+        starts = [gap.start for gap in self._gaps if (gap.topic, gap.partition) == here]
+        return min(starts, default=self.next_offset(topic, partition))
+
+    def ends_at(self, topic: str, partition: int, end: int) -> None:
+        """The broker told where a partition ends; of ours nothing is under way.
+
+        So a foreign write is found also where we have nothing to write ourselves.
+        """
+        place = self._places.get((topic, partition))
+        if place is not None and end > place.next != _NEW:
+            self._gaps.append(Gap(topic, partition, place.next, end))
+            place.next = end
 
     def _report(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from noli.runtime.clock import now_ms
 from noli.runtime.metrics import loop
+from noli.runtime.trail import Mark
 
 if TYPE_CHECKING:
     from noli.runtime.chores import Sweep
@@ -70,6 +71,8 @@ class Part:
     unsaved: dict[bytes, bytes] = field(default_factory=dict)
     woken: list[tuple[int, bytes]] = field(default_factory=list)
     caused: list[tuple[str, int]] = field(default_factory=list)
+    #: A version at least as high may stand in the log without the state that goes with it.
+    floor: int = 0
 
     def load(self, key: bytes) -> bytes | None:
         """State bytes of a key, including what this batch saved."""
@@ -97,6 +100,13 @@ class Part:
         """Append an output where its key belongs."""
         self.outputs.send(topic, None, key, value)
 
+    def mark(self) -> str:
+        """How far the decisions are whole: everything emitted has its state. For a commit."""
+        topic = self.topology.decisions
+        if not topic:
+            return ""
+        return Mark(self.outputs.sound(topic, self.number), self.epoch).text()
+
     def decided(self, lane: str, accepted: int) -> None:
         """Count a decision's delay from `accepted` (ms) once it is delivered."""
         self.caused.append((lane, accepted))
@@ -114,7 +124,8 @@ class Part:
     def stored(self) -> None:
         """Everything saved is delivered: put it on disk."""
         if self.unsaved:
-            frontier = self.outputs.next_offset(self.topology.state, self.number)
+            # Not past what is still to be written over: our successor must find it too.
+            frontier = self.outputs.sound(self.topology.state, self.number)
             self.store.write(self.unsaved.items(), frontier)
             self.unsaved.clear()
         if self.woken:

@@ -26,7 +26,7 @@ from noli.runtime.repair import Repairs
 from noli.runtime.restore import Takeover
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from confluent_kafka import Message
 
@@ -57,10 +57,10 @@ class Processor:
         self._step = step
         self._log = get_logger()
         self._outputs = Outputs(settings)
-        self._takeover = Takeover(settings, codec, self._outputs, topology.claimed)
-        self._lanes = Lanes(settings, topology)
-        self._beacons = Beacons(settings, codec, self._outputs, self._lanes, topology.decisions)
-        self._repairs = Repairs(settings, self._outputs)
+        self._takeover = Takeover(settings, codec, self._outputs, topology)
+        self._lanes = Lanes(settings, topology, lambda number: self._parts[number].mark())
+        self._beacons = Beacons(settings, codec, self._outputs, self._lanes, topology)
+        self._repairs = Repairs(settings, self._outputs, topology.decisions)
         self._parts: dict[int, Part] = {}
         self._log_seconds = stages.STAGE_SECONDS.labels("log")
         self._process_seconds = stages.STAGE_SECONDS.labels("process")
@@ -101,10 +101,12 @@ class Processor:
             return
         for number in gained & set(self._parts):
             self._give_up(number)
-        for number, taken in self._takeover.take(gained).items():
+        marks = {number: self._lanes.remembered.get(number, []) for number in gained}
+        for number, taken in self._takeover.take(marks).items():
             part = Part(number, taken.epoch, self._topology, taken.store, self._outputs)
             self._step.opened(part)
             self._parts[number] = part
+            self._write_over(part, taken.late, taken.version)
             self._rota.append(number)
             self._lanes.start(number)
         self._assigned = True
@@ -118,6 +120,17 @@ class Processor:
             self._beacons.forget(number)
             part.store.close()
         loop.OWNED_PARTITIONS.set(len(self._parts))
+
+    def _write_over(self, part: Part, keys: Collection[bytes], version: int) -> None:
+        """Our own value behind what others wrote late, above every version they gave."""
+        part.floor = max(part.floor, version)
+        if not keys:
+            return
+        self._log.warning("partition.repaired", partition=part.number, keys=len(keys))
+        failpoint(Failpoint.PROCESSOR_REPAIR)
+        for key in keys:
+            self._step.restate(key, part)
+        self._settle({part.number})
 
     def _batch(self, messages: list[Message]) -> None:
         touched: set[int] = set()
@@ -181,15 +194,11 @@ class Processor:
         self._chores_at = steady() + _CHORES_EVERY_S
 
     def _tick(self) -> None:
-        for number, keys in self._repairs.look().items():
-            part = self._parts.get(number)
-            if part is None:
-                continue
-            self._log.warning("partition.repaired", partition=number, keys=len(keys))
-            failpoint(Failpoint.PROCESSOR_REPAIR)
-            for key in keys:
-                self._step.restate(key, part)
-            self._settle({number})
+        for foreign in self._repairs.look():
+            part = self._parts.get(foreign.gap.partition)
+            if part is not None:
+                self._write_over(part, foreign.keys, foreign.version)
+                self._outputs.mended(foreign.gap)
         self._beacons.tick({number: part.epoch for number, part in self._parts.items()})
         if steady() >= self._commit_at:
             self._lanes.commit()

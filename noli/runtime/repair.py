@@ -7,14 +7,16 @@ foreign claim of a higher epoch means the partition has a new owner: this proces
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from noli.runtime import violations
 from noli.runtime.clock import steady
 from noli.runtime.kafka import consumer_config
 from noli.runtime.metrics.process import Invariant
+from noli.runtime.trail import version_in
 from schemas.codec import UnreadableError, leading_long
 from schemas.names import BEACON_KEY, CLAIM_KEY
 
@@ -32,49 +34,60 @@ class Superseded(Exception):
     """Another worker claimed this partition after us; ours must write no more."""
 
 
-class Repairs:
-    """Turns gaps into the keys to write again."""
+@dataclass(slots=True)
+class Foreign:
+    """What stands in a gap: contacts to write again, above the highest version found there."""
 
-    def __init__(self, settings: Settings, outputs: Outputs) -> None:
+    gap: Gap
+    keys: set[bytes] = field(default_factory=set)
+    version: int = 0
+
+
+class Repairs:
+    """Reads what stands in gaps."""
+
+    def __init__(self, settings: Settings, outputs: Outputs, decisions: str) -> None:
         self._settings = settings
         self._outputs = outputs
+        self._decisions = decisions
 
-    def look(self) -> dict[int, set[bytes]]:
-        """Keys to restate, per partition. Raises `Superseded`, `RuntimeError` when unreadable."""
-        keys: dict[int, set[bytes]] = {}
-        for gap in self._outputs.take_gaps():
-            found = self._read(gap)
+    def look(self) -> list[Foreign]:
+        """What is to be written over. Raises `Superseded`, `RuntimeError` when unreadable."""
+        found = []
+        for gap in self._outputs.gaps():
+            found.append(self._read(gap))
             violations.note(Invariant.FOREIGN_RECORD, gap.end - gap.start)
-            keys.setdefault(gap.partition, set()).update(found)
-        return keys
+        return found
 
-    def _read(self, gap: Gap) -> set[bytes]:
-        consumer = Consumer(consumer_config(self._settings, None))
-        keys: set[bytes] = set()
+    def _read(self, gap: Gap) -> Foreign:
+        # The gap may reach to the end of the partition: nothing then comes behind it.
+        consumer = Consumer(consumer_config(self._settings, None, enable_partition_eof=True))
+        foreign = Foreign(gap)
         deadline = steady() + _READ_TIMEOUT_S
         try:
             consumer.assign([TopicPartition(gap.topic, gap.partition, gap.start)])
             while steady() < deadline:
                 message = consumer.poll(_POLL_S)
-                if message is None or message.error() is not None:
+                if message is None or _failed(message):
                     continue
-                if (message.offset() or 0) >= gap.end:
-                    return keys
-                key = self._foreign_key(message, gap)
-                if key is not None:
-                    keys.add(key)
+                offset = message.offset() or 0
+                if offset < gap.end and message.error() is None:
+                    self._take(message, foreign)
+                if offset >= gap.end - 1:
+                    return foreign
         finally:
             consumer.close()
         place = f"{gap.topic}[{gap.partition}] {gap.start}..{gap.end}"
         raise RuntimeError(f"foreign records in {place} could not be read")
 
-    def _foreign_key(self, message: Message, gap: Gap) -> bytes | None:
-        """The contact's key a foreign record overwrote; None for what needs no repair."""
+    def _take(self, message: Message, foreign: Foreign) -> None:
         key, value = message.key(), message.value()
         if key == CLAIM_KEY:
-            self._check_claim(value, gap)
-            return None
-        return None if key == BEACON_KEY else key
+            self._check_claim(value, foreign.gap)
+        elif key is not None and key != BEACON_KEY:
+            foreign.keys.add(key)
+            if foreign.gap.topic == self._decisions:
+                foreign.version = max(foreign.version, version_in(value))
 
     def _check_claim(self, value: bytes | None, gap: Gap) -> None:
         try:
@@ -84,3 +97,9 @@ class Repairs:
         if epoch > self._outputs.epoch(gap.partition):
             violations.note(Invariant.SUPERSEDED_OWNER)
             raise Superseded(f"{gap.topic}[{gap.partition}] was claimed by another worker")
+
+
+def _failed(message: Message) -> bool:
+    """Whether it is an error, and not the word that the partition ends here."""
+    error = message.error()
+    return error is not None and error.code() != KafkaError._PARTITION_EOF  # noqa: SLF001 - public

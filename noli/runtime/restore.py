@@ -1,16 +1,17 @@
 """Taking over partitions: read the state topic, claim, read up to the claim.
 
 A claim is a record of a higher epoch than any before it. Once it stands in the log, whatever an
-older owner still writes comes after it with a lower epoch, and every reader passes over it.
-Source: blueprint, "One writer per partition"; docs/adr/0003-one-writer-per-partition.md.
+older owner still writes comes after it with a lower epoch, and every reader passes over it. What
+former owners left unmended, here and at the end of the decisions, is found on the way.
+Source: blueprint, "One writer per partition"; docs/adr/0003, docs/adr/0015.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from confluent_kafka import Consumer, KafkaError, TopicCollection, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicCollection, TopicPartition
 
 from noli.runtime.clock import now_ms, now_us, steady
 from noli.runtime.failpoints import Failpoint, failpoint
@@ -19,16 +20,18 @@ from noli.runtime.logging import get_logger
 from noli.runtime.metrics import loop
 from noli.runtime.outputs import Claim
 from noli.runtime.store import PartitionStore
+from noli.runtime.trail import Mark, Trail
 from schemas.codec import UnreadableError, lead, leading_long
 from schemas.names import CLAIM_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from confluent_kafka import Message
 
     from noli.runtime.outputs import Outputs
+    from noli.runtime.part import Topology
     from noli.runtime.settings import Settings
     from schemas.codec import Codec
 
@@ -37,6 +40,8 @@ _READ_WAIT_S: Final = 0.1
 #: Without a record or an end-of-partition for this long, the broker is not answering, in seconds.
 _STALL_S: Final = 30.0
 _ADMIN_TIMEOUT_S: Final = 10.0
+#: What is said of an offset that the log does not have.
+_GONE: Final = frozenset({KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001 - public
 
 
 class RestoreError(Exception):
@@ -52,58 +57,102 @@ class Tail:
     epoch: int
     items: dict[bytes, bytes] = field(default_factory=dict)
     stale: int = 0
+    #: Keys whose newest record is not one to be believed, and where it stands.
+    late: dict[bytes, int] = field(default_factory=dict)
 
     def take(self, key: bytes | None, value: bytes | None, offset: int) -> None:
         """One record: a claim raises the epoch, a value of a lower epoch is passed over."""
         self.frontier = offset + 1
-        if key is None or value is None:
-            # Nothing of ours: we write neither keyless records nor tombstones.
-            self.stale += 1
-            return
-        if key == CLAIM_KEY:
+        if key is None:
+            self.stale += 1  # nothing of ours: we write no record without a key
+        elif value is None:
+            self._pass_over(key, offset)  # nor tombstones
+        elif key == CLAIM_KEY:
             self.epoch = max(self.epoch, leading_long(value))
-        elif lead(value).epoch < self.epoch:
-            self.stale += 1
+        elif self._is_foreign(key, value):
+            self._pass_over(key, offset)
         else:
             self.items[key] = value
+            self.late.pop(key, None)
+
+    def _is_foreign(self, key: bytes, value: bytes) -> bool:
+        """Whether a former owner wrote it, or nobody of ours. Raises `UnreadableError`.
+
+        Raised where we know nothing of the key: to go on would be to forget what was said.
+        """
+        try:
+            return lead(value).epoch < self.epoch
+        except UnreadableError:
+            if key in self.items or self.store.get(key) is not None:
+                return True
+            raise
+
+    def _pass_over(self, key: bytes, offset: int) -> None:
+        self.stale += 1
+        self.late.setdefault(key, offset)
 
     def flush(self) -> None:
-        """Store what was read."""
+        """Store what was read; not as read past what is still to be written over."""
         loop.RESTORED_KEYS.inc(len(self.items))
-        self.store.write(self.items.items(), self.frontier, self.epoch)
+        sound = min(self.late.values(), default=self.frontier)
+        self.store.write(self.items.items(), sound, self.epoch)
         self.items.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A partition taken over: its store, and the epoch under which we write."""
+    """A partition taken over: its store, and the epoch under which we write.
+
+    `late`: keys to write over, as the newest record of each is a former owner's. `version`: the
+    highest that may stand in the decisions without its state.
+    """
 
     store: PartitionStore
     epoch: int
+    late: frozenset[bytes]
+    version: int
+
+
+class _Reader(Protocol):
+    """A partition being read. `frontier`: everything below is taken."""
+
+    frontier: int
+
+    def take(self, key: bytes | None, value: bytes | None, offset: int) -> None:
+        """One record."""
+
+
+_Place = tuple[str, int]
 
 
 class Takeover:
-    """Restores and claims partitions of `topics[0]` (state); claims those of the others too."""
+    """Restores and claims partitions of the state; claims those of the decisions too."""
 
     def __init__(
-        self, settings: Settings, codec: Codec, outputs: Outputs, topics: tuple[str, ...]
+        self, settings: Settings, codec: Codec, outputs: Outputs, topology: Topology
     ) -> None:
         self._settings = settings
         self._codec = codec
         self._outputs = outputs
-        self._topics = topics
+        self._topics = topology.claimed
+        self._state = topology.state
+        self._decisions = topology.decisions
         self._log = get_logger()
 
-    def take(self, partitions: Iterable[int]) -> dict[int, Taken]:
-        """Own `partitions`. Raises `RestoreError`, `LostDelivery`."""
-        numbers = sorted(partitions)
+    def take(self, remembered: Mapping[int, Sequence[str]]) -> dict[int, Taken]:
+        """Own these partitions; with each, what was committed with its offsets.
+
+        Raises `RestoreError`, `LostDelivery`.
+        """
+        numbers = sorted(remembered)
         started = steady()
         topic_id = self._topic_id()
         tails = {
             number: self._open(self._settings.data / "state" / str(number), topic_id)
             for number in numbers
         }
-        taken = self._read_and_claim(tails)
+        trails = {number: _trail(remembered[number]) for number in numbers}
+        taken = self._read_and_claim(tails, trails)
         loop.RESTORE_SECONDS.set(steady() - started)
         failpoint(Failpoint.TAKEOVER_DONE)
         self._log.info(
@@ -111,6 +160,7 @@ class Takeover:
             partitions=numbers,
             seconds=round(steady() - started, 3),
             stale=sum(tail.stale for tail in tails.values()),
+            late=sum(len(one.late) for one in taken.values()),
         )
         return taken
 
@@ -118,7 +168,7 @@ class Takeover:
         store = PartitionStore(path, topic_id)
         return Tail(store, store.meta.frontier, store.meta.epoch)
 
-    def _read_and_claim(self, tails: dict[int, Tail]) -> dict[int, Taken]:
+    def _read_and_claim(self, tails: dict[int, Tail], trails: dict[int, Trail]) -> dict[int, Taken]:
         consumer = Consumer(
             consumer_config(
                 self._settings,
@@ -127,32 +177,38 @@ class Takeover:
                 fetch_message_max_bytes=4 * 1024 * 1024,
             )
         )
+        # The decisions from the start too: to add them later costs librdkafka a second.
+        readers: dict[_Place, _Reader] = {(self._state, n): tail for n, tail in tails.items()}
+        if self._decisions:
+            readers |= {(self._decisions, n): trail for n, trail in trails.items()}
         try:
             consumer.assign(
-                [TopicPartition(self._topics[0], n, tail.frontier) for n, tail in tails.items()]
+                [TopicPartition(*at, reader.frontier) for at, reader in readers.items()]
             )
-            self._read(consumer, tails, None)
+            self._read(consumer, readers, None)
             taken: dict[int, Taken] = {}
             open_claims = dict(tails)
             while open_claims:
                 epochs, ends = self._claim(open_claims)
                 failpoint(Failpoint.TAKEOVER_CLAIMED)
-                self._read(consumer, tails, ends)
+                self._read(consumer, readers, ends)
                 for number, tail in list(open_claims.items()):
                     if tail.epoch == epochs[number]:
-                        taken[number] = Taken(tail.store, tail.epoch)
+                        trail = trails[number]
+                        late = frozenset(tail.late) | trail.late
+                        taken[number] = Taken(tail.store, tail.epoch, late, trail.version)
                         del open_claims[number]
             return taken
         finally:
             consumer.close()
 
-    def _claim(self, tails: dict[int, Tail]) -> tuple[dict[int, int], dict[int, int]]:
-        """Write claims above every epoch seen; (epochs, offset after each claim in state)."""
+    def _claim(self, tails: dict[int, Tail]) -> tuple[dict[int, int], dict[_Place, int]]:
+        """Write claims above every epoch seen; (epochs, offset after each claim, by place)."""
         epochs = {number: max(tail.epoch + 1, now_us()) for number, tail in tails.items()}
-        ends: dict[int, int] = {}
+        ends: dict[_Place, int] = {}
         for topic in self._topics:
             placed = self._outputs.claim(topic, {n: self._record(e) for n, e in epochs.items()})
-            ends = ends or {number: offset + 1 for number, offset in placed.items()}
+            ends |= {(topic, number): offset + 1 for number, offset in placed.items()}
             failpoint(Failpoint.TAKEOVER_MID_CLAIM)
         return epochs, ends
 
@@ -161,53 +217,63 @@ class Takeover:
         return Claim(epoch, CLAIM_KEY, self._codec.encode("noli.Claim", claim))
 
     def _read(
-        self, consumer: Consumer, tails: dict[int, Tail], ends: dict[int, int] | None
+        self,
+        consumer: Consumer,
+        readers: Mapping[_Place, _Reader],
+        ends: Mapping[_Place, int] | None,
     ) -> None:
-        """Read every tail to its end: to `ends`, or where None to the end of the partition."""
-        open_ends = set(tails if ends is None else ends)
+        """Read every partition to its end: to `ends`, or where None to where the state ends now."""
+        open_ends = {place for place in ends or readers if ends or place[0] == self._state}
         quiet_since = steady()
         while open_ends:
             first = consumer.poll(_READ_WAIT_S)
             if first is None:
                 if steady() - quiet_since > _STALL_S:
-                    raise RestoreError(f"{self._topics[0]} gave nothing for {_STALL_S:.0f} s")
+                    raise RestoreError(f"{self._state} gave nothing for {_STALL_S:.0f} s")
                 continue
             quiet_since = steady()
             for message in [first, *consumer.consume(_READ_BATCH, 0)]:
-                number = self._take(message, tails)
+                place = self._take(message, readers, consumer)
                 at_end = message.error() is not None
-                if at_end if ends is None else tails[number].frontier >= ends.get(number, 0):
-                    open_ends.discard(number)
-            for tail in tails.values():
-                tail.flush()
-            self._tell_remaining(consumer, tails)
+                if at_end if ends is None else readers[place].frontier >= ends.get(place, 0):
+                    open_ends.discard(place)
+            for reader in readers.values():
+                if isinstance(reader, Tail):
+                    reader.flush()
+            self._tell_remaining(consumer, readers)
             failpoint(Failpoint.TAKEOVER_MID_RESTORE)
 
-    def _tell_remaining(self, consumer: Consumer, tails: dict[int, Tail]) -> None:
+    def _tell_remaining(self, consumer: Consumer, readers: Mapping[_Place, _Reader]) -> None:
         """As far as the consumer knows the ends; it asks nobody."""
         left = 0
-        for number, tail in tails.items():
-            place = TopicPartition(self._topics[0], number)
-            _, end = consumer.get_watermark_offsets(place, cached=True)
-            left += max(0, end - tail.frontier)
+        for place, reader in readers.items():
+            _, end = consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            left += max(0, end - reader.frontier)
         loop.RESTORE_REMAINING.set(left)
 
-    def _take(self, message: Message, tails: dict[int, Tail]) -> int:
-        number = message.partition()
-        assert number is not None  # noqa: S101 - every message and end-of-partition has one
+    def _take(
+        self, message: Message, readers: Mapping[_Place, _Reader], consumer: Consumer
+    ) -> _Place:
+        topic, number = message.topic(), message.partition()
+        assert topic is not None and number is not None  # noqa: S101, PT018 - every message has both
         error = message.error()
         if error is None:
             try:
-                tails[number].take(message.key(), message.value(), message.offset() or 0)
+                readers[topic, number].take(message.key(), message.value(), message.offset() or 0)
             except UnreadableError as unreadable:
-                place = f"{self._topics[0]}[{number}]@{message.offset()}"
+                place = f"{topic}[{number}]@{message.offset()}"
                 raise RestoreError(f"{place} is not a state record: {unreadable}") from unreadable
+        elif topic == self._decisions and error.code() in _GONE:
+            # The mark is of a topic that is no more, or no longer so long.
+            readers[topic, number].frontier = 0
+            consumer.incremental_unassign([TopicPartition(topic, number)])
+            consumer.incremental_assign([TopicPartition(topic, number, OFFSET_BEGINNING)])
         elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - public error code
-            raise RestoreError(f"{self._topics[0]}[{number}]: {error.str()}")
-        return number
+            raise RestoreError(f"{topic}[{number}]: {error.str()}")
+        return topic, number
 
     def _topic_id(self) -> str:
-        topic = self._topics[0]
+        topic = self._state
         client = admin(self._settings)  # must outlive its futures
         described = client.describe_topics(
             TopicCollection([topic]), request_timeout=_ADMIN_TIMEOUT_S
@@ -216,3 +282,9 @@ class Takeover:
             return str(described[topic].result().topic_id)
         except Exception as error:
             raise RestoreError(f"{topic} cannot be described: {error}") from error
+
+
+def _trail(remembered: Sequence[str]) -> Trail:
+    """From the furthest of the marks; each was true when it was committed."""
+    marks = [mark for mark in map(Mark.read, remembered) if mark is not None]
+    return Trail.after(max(marks, default=None))

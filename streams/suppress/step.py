@@ -85,7 +85,7 @@ class Suppress:
         except wire.UNREADABLE as error:
             quarantine.keep(record, part, self._codec, error, "chunk")
             return
-        ours, moment = chunk.header == self._header, stamp(part.epoch)
+        ours, moment = chunk.header == self._header, stamp(part)
         before = len(part.caused)
         for number, (key, body) in enumerate(chunk.items):
             stored = part.load(key)
@@ -99,7 +99,7 @@ class Suppress:
         stored = part.load(key) if key else None
         if stored is None and key and value and value.startswith(self._header):
             body = value[HEADER.size :]
-            if self._newcomer(key, body, stamp(part.epoch), record.topic, part):
+            if self._newcomer(key, body, stamp(part), record.topic, part):
                 return
         self._contact(record, stored, part)
 
@@ -148,7 +148,7 @@ class Suppress:
         self, key: bytes, state: State, version: int, part: Part, accepted: int | None = None
     ) -> int:
         """Decide and write; when that was, ms. `accepted` of the fact behind it, now without."""
-        moment = stamp(part.epoch)
+        moment = stamp(part)
         if moment.version <= version:
             moment = moment._replace(version=version + 1)
         policy, now = cast("Policy", part.shared), moment.decided

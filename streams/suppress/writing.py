@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from noli.domain.policy import Policy
     from noli.domain.state import State
     from noli.domain.verdict import Row
+    from noli.runtime.part import Part
     from schemas.codec import Codec
 
 #: Encoded rows kept; real states have a few hundred different ones, brands apart.
@@ -32,9 +33,9 @@ class Stamp(NamedTuple):
     decided: int
 
 
-def stamp(epoch: int) -> Stamp:
-    """The stamp of this moment."""
-    return Stamp(epoch, now_us(), now_ms())
+def stamp(part: Part) -> Stamp:
+    """The stamp of this moment, above whatever a former owner decided without leaving a state."""
+    return Stamp(part.epoch, max(now_us(), part.floor + 1), now_ms())
 
 
 class Written(NamedTuple):

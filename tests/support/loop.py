@@ -124,6 +124,11 @@ class Running:
         self._stop.request()
         self.join()
 
+    def release(self) -> None:
+        """Let go of the disk, as the end of a process does."""
+        for part in self._processor._parts.values():
+            part.store.close()
+
     def join(self) -> None:
         """Wait for the end."""
         self._thread.join(30)

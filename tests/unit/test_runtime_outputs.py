@@ -53,7 +53,7 @@ def test_contiguous_offsets_are_no_gap(owned: Outputs) -> None:
     """What we wrote ourselves is never reported."""
     for offset in (11, 12, 13):
         report(owned, offset)
-    assert owned.take_gaps() == []
+    assert owned.gaps() == []
     assert owned.next_offset(TOPIC, 0) == 14
 
 
@@ -61,8 +61,33 @@ def test_a_jump_is_the_foreign_range(owned: Outputs) -> None:
     """Offsets between two of ours belong to somebody else, to the record."""
     report(owned, 11)
     report(owned, 15)
-    assert owned.take_gaps() == [Gap(TOPIC, 0, 12, 15)]
-    assert owned.take_gaps() == []
+    assert owned.gaps() == [Gap(TOPIC, 0, 12, 15)]
+
+
+def test_the_partition_is_sound_up_to_what_is_not_mended(owned: Outputs) -> None:
+    """A successor that begins there finds every foreign record that nobody wrote over."""
+    assert owned.sound(TOPIC, 0) == 11
+    report(owned, 13)
+    report(owned, 17)
+    assert owned.sound(TOPIC, 0) == 11
+    first, second = owned.gaps()
+    owned.mended(first)
+    assert owned.sound(TOPIC, 0) == second.start == 14
+    owned.mended(second)
+    assert owned.sound(TOPIC, 0) == owned.next_offset(TOPIC, 0) == 18
+
+
+def test_a_foreign_write_is_found_where_we_write_nothing(owned: Outputs) -> None:
+    """An end behind our last record is a gap, once; an end we passed meanwhile is none."""
+    owned.ends_at(TOPIC, 0, 11)
+    assert owned.gaps() == []
+    owned.ends_at(TOPIC, 0, 13)
+    owned.ends_at(TOPIC, 0, 13)
+    assert owned.gaps() == [Gap(TOPIC, 0, 11, 13)]
+    report(owned, 13)
+    owned.ends_at(TOPIC, 0, 13)
+    owned.ends_at(TOPIC, 1, 99)
+    assert owned.gaps() == [Gap(TOPIC, 0, 11, 13)]
 
 
 def test_an_offset_going_back_ends_the_worker(owned: Outputs) -> None:
@@ -84,4 +109,4 @@ def test_a_partition_given_up_is_not_watched(owned: Outputs) -> None:
     report(owned, 15)
     owned.disown(0)
     report(owned, 30)
-    assert owned.take_gaps() == []
+    assert owned.gaps() == []

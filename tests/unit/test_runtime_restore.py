@@ -8,6 +8,7 @@ import pytest
 
 from noli.runtime.restore import Tail
 from noli.runtime.store import PartitionStore
+from schemas.codec import UnreadableError
 from schemas.names import CLAIM_KEY
 from tests.support.step import CODEC, state_record
 
@@ -42,6 +43,32 @@ def test_a_late_record_of_a_former_owner_is_passed_over(tail: Tail) -> None:
     assert (tail.stale, tail.frontier, tail.epoch) == (1, 4, 9)
 
 
+def test_what_was_passed_over_last_is_to_be_written_over(tail: Tail) -> None:
+    """Not where the owner did so itself; and a copy on disk ends before it until it is done."""
+    tail.take(KEY, state_record(5, mark=1), 0)
+    tail.take(key(2), state_record(5, mark=1), 1)
+    tail.take(CLAIM_KEY, claim(9), 2)
+    tail.take(KEY, state_record(5, mark=2), 3)
+    tail.take(key(2), state_record(5, mark=2), 4)
+    tail.take(key(2), state_record(9, mark=1), 5)
+    tail.flush()
+    assert tail.late == {KEY: 3}
+    assert (tail.store.meta.frontier, tail.frontier) == (3, 6)
+    assert tail.store.get(key(2)) == state_record(9, mark=1)
+
+
+def test_what_nobody_can_read_is_written_over_where_we_know_better(tail: Tail) -> None:
+    """Of a contact we know nothing else of, the restore ends: it must not start on less."""
+    tail.take(KEY, state_record(5, mark=1), 0)
+    tail.take(KEY, b"?", 1)
+    assert tail.late == {KEY: 1}
+    tail.flush()
+    tail.take(KEY, b"?", 2)
+    assert tail.late == {KEY: 1}
+    with pytest.raises(UnreadableError):
+        tail.take(key(2), b"?", 3)
+
+
 def test_the_newest_record_of_the_owner_counts(tail: Tail) -> None:
     """Later offsets of the same or a newer owner replace earlier ones."""
     tail.take(CLAIM_KEY, claim(5), 0)
@@ -58,7 +85,7 @@ def test_a_tombstone_deletes_nothing(tail: Tail) -> None:
     tail.take(KEY, None, 1)
     tail.flush()
     assert tail.store.get(KEY) == state_record(5)
-    assert tail.stale == 1
+    assert (tail.stale, tail.late) == (1, {KEY: 1})
 
 
 def test_a_copy_of_another_topic_is_rebuilt(tmp_path: Path) -> None:

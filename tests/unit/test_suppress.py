@@ -9,7 +9,7 @@ import pytest
 from noli import wire
 from noli.domain import events, times
 from noli.domain.policy import Policy
-from noli.runtime.clock import now_ms
+from noli.runtime.clock import now_ms, now_us
 from noli.runtime.part import Part, Record
 from schemas.codec import lead
 from schemas.names import CONTROL, QUARANTINE
@@ -103,6 +103,17 @@ def test_a_consent_allows_and_an_objection_denies(step: Suppress, part: Part, se
     assert sent.of(SUPPRESS.state) == []
     part.send_states()
     assert len(sent.of(SUPPRESS.state)) == 1
+
+
+def test_versions_rise_above_what_a_former_owner_gave(
+    step: Suppress, part: Part, sent: Sent
+) -> None:
+    """Its clock may have been ahead, and it may have left no state to tell."""
+    part.floor = now_us() + 3_600_000_000
+    step.process(record(CONSENT), part)
+    step.process(record(OBJECTION, 1), part)
+    first, second = sent.of(SUPPRESS.decisions)
+    assert second["version"] > first["version"] > part.floor
 
 
 def test_a_duplicate_writes_nothing(step: Suppress, part: Part, sent: Sent) -> None:

@@ -1,0 +1,88 @@
+"""What former owners left at the end of a partition of decisions, as far as nobody checked it.
+
+Two things may stand there that no state tells of. A decision whose owner died before its state was
+written (docs/adr/0009): what is decided next must have a higher version. And a late record of an
+owner that had lost the partition, which nobody wrote over yet: compaction would keep it
+(docs/adr/0015). With each commit an owner says up to where there is neither.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from noli.runtime.clock import now_us
+from schemas.codec import UnreadableError, leading_long, version_of
+from schemas.names import BEACON_KEY, CLAIM_KEY
+
+#: A version is a clock in µs; one further ahead of ours than a day is none of this log's.
+_AHEAD_US: Final = 86_400_000_000
+#: The epoch of what cannot be read.
+_NOBODY: Final = -1
+
+
+class Mark(NamedTuple):
+    """Below `offset` every decision has its state, and every late record was written over.
+
+    `epoch`: of the owner that says so.
+    """
+
+    offset: int
+    epoch: int
+
+    def text(self) -> str:
+        """As a commit's metadata."""
+        return f"decisions={self.offset} epoch={self.epoch}"
+
+    @classmethod
+    def read(cls, text: str | None) -> Mark | None:
+        """From a commit's metadata; None where it says nothing of the kind."""
+        found = dict(re.findall(r"(\w+)=(\d+)", text or ""))
+        if not {"decisions", "epoch"} <= found.keys():
+            return None
+        return cls(int(found["decisions"]), int(found["epoch"]))
+
+
+def version_in(value: bytes | None) -> int:
+    """The version of a decision; 0 for what is none, or cannot be this log's."""
+    try:
+        found = version_of(value or b"")
+    except UnreadableError:
+        return 0
+    return found if found <= now_us() + _AHEAD_US else 0
+
+
+@dataclass(slots=True)
+class Trail:
+    """One partition, from a mark to our own claim."""
+
+    frontier: int
+    epoch: int
+    #: Highest version that stands there.
+    version: int = 0
+    #: Contacts whose newest record there is not one to be believed.
+    late: set[bytes] = field(default_factory=set)
+
+    @classmethod
+    def after(cls, mark: Mark | None) -> Trail:
+        """From where a mark points; without one, from the beginning."""
+        return cls(0, 0) if mark is None else cls(mark.offset, mark.epoch)
+
+    def take(self, key: bytes | None, value: bytes | None, offset: int) -> None:
+        """One record, in the order of the log."""
+        self.frontier = offset + 1
+        if key is None:
+            return
+        try:
+            epoch = leading_long(value or b"")
+        except UnreadableError:
+            epoch = _NOBODY
+        if key == CLAIM_KEY:
+            self.epoch = max(self.epoch, epoch)
+        elif key != BEACON_KEY:
+            self.version = max(self.version, version_in(value))
+            if epoch < self.epoch or epoch == _NOBODY:
+                self.late.add(key)
+            else:
+                self.late.discard(key)
