@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicCollection, TopicPartition
 
+from noli.runtime import violations
 from noli.runtime.clock import now_ms, now_us, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import admin, consumer_config
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import loop
+from noli.runtime.metrics.process import Invariant
 from noli.runtime.outputs import Claim
 from noli.runtime.store import PartitionStore
 from noli.runtime.trail import Mark, Trail
@@ -154,13 +156,16 @@ class Takeover:
         trails = {number: _trail(remembered[number]) for number in numbers}
         taken = self._read_and_claim(tails, trails)
         loop.RESTORE_SECONDS.set(steady() - started)
+        late = sum(len(one.late) for one in taken.values())
+        if late:
+            violations.note(Invariant.FOREIGN_RECORD, late)
         failpoint(Failpoint.TAKEOVER_DONE)
         self._log.info(
             "partitions.claimed",
             partitions=numbers,
             seconds=round(steady() - started, 3),
             stale=sum(tail.stale for tail in tails.values()),
-            late=sum(len(one.late) for one in taken.values()),
+            late=late,
         )
         return taken
 
