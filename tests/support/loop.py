@@ -99,6 +99,18 @@ class Lab:
         return Reader(self.settings(), topic)
 
 
+def laboratory(stack: Stack, data: Path) -> Lab:
+    """Fresh topics for one test."""
+    prefix = stack.prefix()
+    topology = Topology(
+        group=f"{prefix}.group",
+        lanes=(stack.topic("first"), stack.topic("second")),
+        state=stack.topic("state", cleanup_policy="compact"),
+        decisions=stack.topic("decisions", cleanup_policy="compact"),
+    )
+    return Lab(stack, topology, data)
+
+
 class Running:
     """A processor's thread; `error` is what ended it."""
 
