@@ -20,6 +20,7 @@ from tests.support.checker import (
     Told,
     fact_of,
 )
+from tests.support.checker.submitted import acknowledged
 
 #: Every history that differs from a healthy one in one fault of its kind.
 Mutation = Callable[[History], Iterator[History]]
@@ -92,7 +93,8 @@ def _lift(history: History) -> Iterator[History]:
 
 
 def _law(history: History) -> Law:
-    return Law((record.topic, record.at, record.fact) for record in history.log)
+    logged = ((record.topic, record.at, record.fact) for record in history.log)
+    return Law(logged, acknowledged(history.ops))
 
 
 def _hold_grant(history: History) -> Iterator[History]:
@@ -126,10 +128,16 @@ def _early_receipt(history: History) -> Iterator[History]:
 
 def _lie(history: History) -> Iterator[History]:
     """A watermark says more than was applied."""
+    surely = acknowledged(history.ops) or {}
     for app in history.dumps:
         for record in history.log:
             told = _last(history, app, record)
-            if record.fact.denies and told is not None and _hits(record, told):
+            if (
+                record.fact.id in surely
+                and record.fact.denies
+                and told is not None
+                and _hits(record, told)
+            ):
                 lie = Aligned(app, record.at + 1, record.at + 1)
                 yield replace(history, aligned=[*history.aligned, lie])
 
@@ -173,7 +181,7 @@ def _stale(history: History) -> Iterator[History]:
         channel, purpose, brand = op.value["pair"]
         contact = op.value["contact"]
         old = [k for k in law.of(contact) if k.fact.denies and begun
-               and k.at < begun.t - LEASE_MS]  # fmt: skip
+               and k.stood is not None and k.stood < begun.t - LEASE_MS]  # fmt: skip
         if any(law.standing(contact, (channel, purpose, brand), k, op.t) for k in old):
             wrong = op._replace(value={**op.value, "allowed": True, "as_of": None})
             yield _swapped(history, "ops", index, wrong)

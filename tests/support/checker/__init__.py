@@ -22,6 +22,8 @@ Pure: it imports nothing of the product. In one minute:
     assert report.findings == [], str(report)
     assert report.checked["denials"] and report.checked["watermarks"]       # not for nothing
 
+Kafka's record times are their producers' (created, not appended), so a watermark, or a lookup's
+lease, is held against the moment a sender was acknowledged (`ops`); without `ops`, against `at`.
 What is left empty is not checked. `tests.support.recorded` reads Noli's own records into these.
 Contacts are opaque: use tokens, so that a report names nobody. Pairs are (channel, purpose, brand);
 a set of pairs allowed is a verdict, all else is denied. A replica is one more application.

@@ -31,11 +31,11 @@ def _allowed(law: Law, bounds: Bounds, begun: Op, ended: Op) -> Iterator[Finding
     for known in law.of(contact):
         if not known.fact.denies or not law.standing(contact, pair, known, by):
             continue
-        if known.at < leased:
+        if known.stood is not None and known.stood < leased:
             yield Finding(Category.STALE, "allowed what the log had denied beyond the lease",
                           (known.fact, begun, ended))  # fmt: skip
             return
-        if known.at < as_of and known.topic in bounds.covered:
+        if known.stood is not None and known.stood < as_of and known.topic in bounds.covered:
             yield Finding(Category.LYING, "allowed as of a moment after which it was denied",
                           (known.fact, begun, ended))  # fmt: skip
             return

@@ -13,7 +13,8 @@ from tests.support.checker.records import Aligned, Bounds, Decided, Held, Histor
 def check(history: History, bounds: Bounds | None = None) -> Report:
     """What is wrong with a run. Raises ValueError for a history that is none (see `paired`)."""
     bounds = bounds or Bounds()
-    law = Law((record.topic, record.at, record.fact) for record in history.log)
+    logged = ((record.topic, record.at, record.fact) for record in history.log)
+    law = Law(logged, submitted.acknowledged(history.ops))
     report = Report()
     report.add(submitted.submissions(history.ops, history.log))
     valid, overwritten = rest.effective(history.decided)

@@ -8,7 +8,7 @@ opt-in, sources, calls) it answers with "either". It needs no order: only times 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -30,14 +30,16 @@ class Bound(StrEnum):
 
 
 class Known(NamedTuple):
-    """An event as the log holds it of one contact. `at`: when the log took it, ms.
+    """An event as the log holds it of one contact.
 
+    `at`: not before then did the log take it, ms; `stood`: by then it surely had; None: not known.
     A repeat may have been accepted later: `first` and `last` are (effective, accepted) of each end.
     """
 
     fact: Fact
     topic: str
     at: int
+    stood: int | None
     first: tuple[int, int]
     last: tuple[int, int]
 
@@ -45,22 +47,32 @@ class Known(NamedTuple):
 class Law:
     """What the log says of each contact, and what follows from it."""
 
-    def __init__(self, logged: Iterable[tuple[str, int, Fact]]) -> None:
-        """`logged`: (topic, log's time in ms, fact), in any order."""
+    def __init__(
+        self,
+        logged: Iterable[tuple[str, int, Fact]],
+        acknowledged: Mapping[str, int] | None = None,
+    ) -> None:
+        """`logged`: (topic, log's time in ms, fact), in any order.
+
+        `acknowledged`: event → when its sender was told; without it the log's own time counts.
+        """
         self._facts: dict[str, dict[tuple[str, Kind], Known]] = defaultdict(dict)
+        self._acknowledged = acknowledged
         #: Party → its links: (contact, when the log took the link, ms).
         links: dict[str, list[tuple[str, int]]] = defaultdict(list)
         of_parties: list[tuple[str, int, Fact]] = []
         for topic, at, fact in logged:
             if fact.kind is Kind.LINK and fact.party and fact.contact:
                 links[fact.party].append((fact.contact, at))
-            elif fact.party:
+            elif fact.party and fact.contact is None:
                 of_parties.append((topic, at, fact))
             if fact.contact is not None:
                 self._add(fact.contact, topic, at, fact)
         for topic, at, fact in of_parties:
             for contact, linked in links[fact.party or ""]:
-                self._add(contact, topic, max(at, linked), _handed_on(fact))
+                known = self._add(contact, topic, max(at, linked), _handed_on(fact))
+                # What is handed on is only as fresh as parties are, wherever it stands by now.
+                self._facts[contact][fact.id, fact.kind] = known._replace(topic=topic, stood=None)
 
     @property
     def contacts(self) -> Iterable[str]:
@@ -73,9 +85,13 @@ class Law:
 
     @cached_property
     def denials(self) -> Sequence[tuple[int, str, Known]]:
-        """Everything that denies: (log's time, contact, fact), oldest first."""
-        found = [(k.at, c, k) for c, facts in self._facts.items() for k in facts.values()
-                 if k.fact.denies]  # fmt: skip
+        """What surely denies from a moment on: (when it surely stood, contact, fact), by moment."""
+        found = [
+            (known.stood, contact, known)
+            for contact, facts in self._facts.items()
+            for known in facts.values()
+            if known.fact.denies and known.stood is not None
+        ]
         return sorted(found, key=lambda each: (each[0], each[1], each[2].fact.id))
 
     def standing(self, contact: str, pair: Pair, denial: Known, by: int | None = None) -> bool:
@@ -126,19 +142,22 @@ class Law:
         known = self.of(contact)
         return known if by is None else [k for k in known if k.at <= by]
 
-    def _add(self, contact: str, topic: str, at: int, fact: Fact) -> None:
+    def _add(self, contact: str, topic: str, at: int, fact: Fact) -> Known:
         stamp = (fact.effective, fact.accepted)
+        stood = at if self._acknowledged is None else self._acknowledged.get(fact.id)
         # An unlinking is one event, and its withdrawal from the contact the same: two kinds.
         place, found = (fact.id, fact.kind), self._facts[contact]
         known = found.get(place)
         if known is None:
-            found[place] = Known(fact, topic, at, stamp, stamp)
+            known = Known(fact, topic, at, stood, stamp, stamp)
         else:
-            found[place] = known._replace(
+            known = known._replace(
                 at=min(known.at, at),
                 first=_each(min, known.first, stamp),
                 last=_each(max, known.last, stamp),
             )
+        found[place] = known
+        return known
 
 
 def _each(

@@ -33,7 +33,7 @@ class Op(NamedTuple):
 
 
 class Logged(NamedTuple):
-    """A record of an input lane. `at`: the log's own time."""
+    """A record of an input lane. `at`: the time the log shows, ms: not before then was it taken."""
 
     topic: str
     partition: int

@@ -32,6 +32,18 @@ def paired(ops: Iterable[Op], kind: str) -> Iterator[tuple[Op, Op | None]]:
         yield op, None
 
 
+def acknowledged(ops: Iterable[Op]) -> dict[str, int] | None:
+    """Event → when its sender was first told that it stands; None where nobody noted senders."""
+    found: dict[str, int] = {}
+    noted = False
+    for begun, ended in paired(ops, "submit"):
+        noted = True
+        if ended is not None and ended.op == "ok":
+            event = begun.value["event"]
+            found[event] = min(ended.t, found.get(event, ended.t))
+    return found if noted else None
+
+
 def submissions(ops: Sequence[Op], log: Sequence[Logged]) -> Iterator[Finding]:
     """LOST, GHOST and FORKED of the log itself."""
     stands: dict[str, list[Logged]] = defaultdict(list)
