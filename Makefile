@@ -36,7 +36,7 @@ lock: $(STAMP) ## Lock the dependencies again, by hash and without addresses (UP
 	@lock() { UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade) "$$@"; }; \
 	lock pyproject.toml --extra local --extra parquet --extra ses --extra watch --group dev -o requirements/dev.txt; \
-	lock pyproject.toml -c requirements/dev.txt -o requirements/run.txt # the image runs what was tested
+	lock pyproject.toml --extra watch -c requirements/dev.txt -o requirements/run.txt # the image runs what was tested
 	@for peer in tests/bench/engines/requirements-*.in; do UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv \
 	  pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  $$peer -o $${peer%.in}.txt; done

@@ -162,7 +162,7 @@ class Orders:
             c for c in recent if id(c) in current and all(c is not one.change for one in found)
         ]
         news = [c for c in right if self._verified.get(c.token) != c.version]
-        await self._o.runner.verified(news)
+        await self._o.runner.witness.verified(news)
         self._verified = {change.token: change.version for change in right}
         await self._heal(wrong, volatile=sink.traits.volatile)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from connectors.frontier import Point
@@ -10,7 +10,8 @@ from connectors.waiting import Entry
 from noli.runtime.kafka import Acked, Outgoing
 from schemas.codec import Codec
 
-Outcome = Literal["applied", "verified", "superseded", "rejected"]
+#: `drifted`: read back, and found otherwise. It holds the alignment until it is `verified`.
+Outcome = Literal["applied", "verified", "superseded", "rejected", "drifted"]
 
 #: Changes in one record: far below the broker's limit of 1 MB at ~60 bytes each.
 _MOST: Final = 5_000
@@ -50,6 +51,13 @@ class Receipts:
         await self._acked.send_many(
             [record for standing, at in standings for record in self._records(standing, at)]
         )
+
+    async def tell(self, report: Mapping[str, Any]) -> None:
+        """Write a report (`connectors.report`) behind every receipt so far. Raises `NotDurable`."""
+        value = self._codec.encode(
+            "noli.Report", {"app": self._app, "worker": self._worker, **report}
+        )
+        await self._acked.send(self._topic, self._app.encode(), value)
 
     def _records(self, standing: Standing, at: int) -> Iterator[Outgoing]:
         changes = [change for settled in standing.settled for change in _changes(settled)]

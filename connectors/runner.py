@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,13 +19,15 @@ from confluent_kafka import Message
 from connectors.again import Again
 from connectors.backoff import Pace, pause_s
 from connectors.counting import Counts
-from connectors.frontier import Point, aligned_as_of
+from connectors.frontier import aligned_as_of
 from connectors.inlet import Gained, Inlet, Lost
 from connectors.lens import Lens
 from connectors.protocol import Change, Reject, Result, Retry, Sink
 from connectors.receipts import Receipts, Settled, Standing
+from connectors.report import Attempts, health, report
 from connectors.tracks import Track
 from connectors.waiting import Entry, Waiting
+from connectors.witness import Witness
 from noli.runtime import violations
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
@@ -82,7 +84,7 @@ class Runner:
         self._log = get_logger().bind(app=parts.app)
         self._counts = Counts(parts.app)
         self._tracks: dict[int, Track] = {}
-        self._told: dict[int, Point] = {}
+        self._attempts = Attempts()
         self._committed: dict[int, int] = {}
         #: More is open than we keep in memory: reading pauses until half of it is settled.
         self._full = False
@@ -91,6 +93,8 @@ class Runner:
         self._wake = asyncio.Event()
         #: Where a backfill, a read-back or a pause comes in.
         self.again = Again(self._tracks, self._waiting, self._wake)
+        #: Where what was read back comes in.
+        self.witness = Witness(parts.receipts, self._tracks)
         self._answered: list[Answered] = []
         self._has_answers = asyncio.Event()
         self._closing = asyncio.Event()
@@ -138,7 +142,6 @@ class Runner:
                         self._tracks[happened.partition] = Track.start(happened)
                     case Lost():
                         self._tracks.pop(happened.partition, None)
-                        self._told.pop(happened.partition, None)
                         self._committed.pop(happened.partition, None)
                         self._waiting.drop(happened.partition)
                         self.again.news()
@@ -175,7 +178,7 @@ class Runner:
         """Take stock, for metrics and /readyz."""
         app, failures, pending = self._p.app, self._pace.failures, len(self._waiting)
         as_of = aligned_as_of({p: t.frontier for p, t in self._tracks.items()})
-        unreadable = sum(len(at) for t in self._tracks.values() for at in t.unreadable.values())
+        unreadable = self._unreadable()
         self._counts.stands(pending, unreadable, as_of, held=self.again.held)
         self._counts.paced(self._pace, self._waiting.flying)
         self._status = (
@@ -191,6 +194,9 @@ class Runner:
                 "unreadable": unreadable,
             },
         )
+
+    def _unreadable(self) -> int:
+        return sum(len(at) for t in self._tracks.values() for at in t.unreadable.values())
 
     # --- offer ------------------------------------------------------------------------------------
 
@@ -241,10 +247,10 @@ class Runner:
                 results = await self._apply(changes)
                 failpoint(Failpoint.CONNECTORS_AFTER_APPLY)
         except Retry as retry:
-            self._put_back(entries, retry)
+            self._put_back(entries, retry, began)
             return None
         except TimeoutError:
-            self._put_back(entries, Retry("hung"))
+            self._put_back(entries, Retry("hung"), began)
             return None
         except Reject as reject:
             results = [reject] * len(changes)
@@ -253,6 +259,7 @@ class Runner:
             raise BrokenSink(f"{len(results)} results for {len(changes)} changes")
         self._pace.succeeded()
         self._counts.answered(results, began)
+        self._attempts.answered(results, began)
         return results
 
     async def _apply(self, changes: list[Change]) -> Sequence[Result]:
@@ -263,7 +270,7 @@ class Runner:
         answers = iter(await self._p.sink.apply(named) if named else ())
         return [Reject(_NO_CONTACT) if c.contact is None else next(answers) for c in changes]
 
-    def _put_back(self, entries: list[Entry], retry: Retry) -> None:
+    def _put_back(self, entries: list[Entry], retry: Retry, began: float) -> None:
         """The target took nothing: everything waits again, and the target is given time."""
         now = steady()
         self._pace.failed(len(entries), now, retry.after)
@@ -274,6 +281,7 @@ class Runner:
             for entry in entries:
                 self._waiting.back(entry)
         self._counts.failed(retry)
+        self._attempts.failed(retry, len(entries), began)
         self._log.warning(
             "application.retry",
             reason=retry.reason,
@@ -340,14 +348,6 @@ class Runner:
         for track, offsets in ours.values():
             track.frontier.settle(offsets)
 
-    async def verified(self, changes: Iterable[Change]) -> None:
-        """Write the receipts of changes that were read back and found as they were applied."""
-        for change in changes:
-            if track := self._tracks.get(change.partition):
-                settled = [Settled(Entry(change), "verified", None)]
-                standing = Standing(change.partition, track.frontier.point(), settled)
-                await self._p.receipts.write([(standing, now_ms())])
-
     async def _confirm_often(self) -> None:
         while not self._closing.is_set():
             with contextlib.suppress(TimeoutError):  # a timer that ran out
@@ -357,12 +357,11 @@ class Runner:
             self._counts.waits_since(self._waiting.oldest())
 
     async def _confirm(self) -> None:
-        """Tell how far the application is where nothing else told it, and commit that."""
+        """Tell how far the application is and how it fares; commit what is settled."""
         points = {partition: track.frontier.point() for partition, track in self._tracks.items()}
-        news = {p: point for p, point in points.items() if point != self._told.get(p)}
-        at = now_ms()
-        await self._p.receipts.write([(Standing(p, point), at) for p, point in news.items()])
-        self._told |= news
+        standing = health(self._waiting, self._pace, self._last_error)
+        told = standing._replace(paused=self.again.held, unreadable=self._unreadable())
+        await self._p.receipts.tell(report(points, told, self._attempts.take()))
         marks = {partition: track.mark() for partition, track in self._tracks.items()}
         moved = {p: mark for p, mark in marks.items() if mark[0] != self._committed.get(p)}
         if not moved:

@@ -147,11 +147,15 @@ class Waiting:
         return bool(self._urgent) or any(takes_away(e.change.verdicts) for e in entries)
 
     def oldest(self) -> int | None:
-        """Acceptance (ms) of the oldest change not confirmed; None: nobody waits."""
+        """Acceptance (ms) of the oldest change not confirmed; None: nobody waits.
+
+        Who is offered again what was applied long ago (a repair) has not waited since then.
+        """
         moments = (
             accepted
             for held in (self._entries, self._flying)
             for entry in held.values()
+            if not entry.again
             for accepted in (entry.change.accepted, *(past.accepted for past in entry.past))
         )
         return min(moments, default=None)

@@ -17,4 +17,6 @@ SUPPRESS: Final = Topology(
 )
 
 #: Facts of a person in, one fact per linked contact out, to the lanes of suppress.
-PARTIES: Final = Topology(group="noli.parties", lanes=(names.PARTIES,), state=names.PARTY_STATE)
+PARTIES: Final = Topology(
+    group="noli.parties", lanes=(names.PARTIES,), state=names.PARTY_STATE, beacons=names.BEACONS
+)

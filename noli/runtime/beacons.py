@@ -5,6 +5,9 @@ below such an end is processed and delivered, a beacon `as_of` T is appended: ev
 log took before T stands before it. A worker that lags, or is cut off, sends none, and readers'
 leases run out. Of the other lanes `as_of` says nothing: what was loaded in bulk is in force once
 its chunks are committed, which the loader waits for.
+
+A processor that publishes no verdicts, only facts for other processors (parties), says the same on
+a topic of its own, and when it said so.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ class Beacons:
         self._codec = codec
         self._outputs = outputs
         self._lanes = lanes
-        self._topic = topology.decisions
+        self._topology = topology
         self._written = topology.claimed
         self._settings = settings
         self._admin = admin(settings)
@@ -125,7 +128,12 @@ class Beacons:
 
     def _append(self, number: int, epoch: int, as_of: int) -> None:
         failpoint(Failpoint.PROCESSOR_BEACON)
-        value = self._codec.encode("noli.Beacon", {"epoch": epoch, "as_of": as_of})
-        if self._topic:
-            self._outputs.send(self._topic, number, BEACON_KEY, value)
+        said = {"epoch": epoch, "as_of": as_of}
+        if topic := self._topology.decisions:
+            value = self._codec.encode("noli.Beacon", said)
+            self._outputs.send(topic, number, BEACON_KEY, value)
+        if topic := self._topology.beacons:
+            said |= {"partition": number, "at": now_ms()}
+            value = self._codec.encode("noli.PartyBeacon", said)
+            self._outputs.send(topic, None, str(number).encode(), value)
         loop.BEACON_AS_OF.labels(number).set(as_of / _MS_PER_S)

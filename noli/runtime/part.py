@@ -41,6 +41,7 @@ class Topology:
     """Topics of a processor; `lanes[0]` is served first. All are co-partitioned.
 
     `decisions` empty: the processor publishes no verdicts, only facts for other processors.
+    `beacons`: where it says how far it has handed them on (`noli.runtime.beacons`).
     `chunked`: the lanes whose records are chunks of many intents, loads that nobody waits for.
     """
 
@@ -48,6 +49,7 @@ class Topology:
     lanes: tuple[str, ...]
     state: str
     decisions: str = ""
+    beacons: str = ""
     chunked: frozenset[str] = frozenset()
 
     @property

@@ -66,9 +66,10 @@ def records(
     except KafkaException as error:
         raise LogUnavailable(f"no reader: {error}") from error
     try:
-        left = _ends(consumer, places, since)
+        lows, left = _ends(consumer, places, since)
         total = sum(left.values())
-        starts = {topic: since.get(topic, OFFSET_BEGINNING) for topic in places}
+        # What is no more is not asked for: the broker would refuse all of it.
+        starts = {t: max(since[t], lows[t]) if t in since else OFFSET_BEGINNING for t in places}
         consumer.assign([TopicPartition(t, p, starts[t]) for t, p in places.items()])
         progress(0, total)
         yield from _read(consumer, left, lambda passed: progress(min(passed, total), total))
@@ -80,14 +81,15 @@ def records(
 
 def _ends(
     consumer: Consumer, places: Mapping[str, int], since: Mapping[str, int]
-) -> dict[str, int]:
-    """End offset of each partition that holds anything to be read."""
-    ends = {}
+) -> tuple[dict[str, int], dict[str, int]]:
+    """First offset of each partition, and the end of those that hold anything to be read."""
+    lows, ends = {}, {}
     for topic, partition in places.items():
         low, high = watermarks(consumer, TopicPartition(topic, partition), _SILENCE_S)
+        lows[topic] = low
         if high > max(low, since.get(topic, low)):
             ends[topic] = high
-    return ends
+    return lows, ends
 
 
 def _read(

@@ -107,6 +107,8 @@ class App:
     by: str = ""
     reason: str | None = None
     face: Face | None = None
+    #: When it was added last, ms; 0: never, as far as the log says.
+    added: int = 0
     #: The newest job, done or not.
     job: Job | None = None
 
@@ -147,6 +149,8 @@ def _acted(app: App, datum: Datum) -> App:
         return replace(app, job=Job(datum["id"], verb, datum["at"], datum["by"], datum["sample"]))
     if datum["face"] is not None:
         app = replace(app, face=_face(datum["face"]))
+    if verb is Verb.ADDED:
+        app = replace(app, added=datum["at"])
     if verb not in _STATES:
         return app
     return replace(

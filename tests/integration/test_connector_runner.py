@@ -302,6 +302,9 @@ class _Broken:
         """Fail."""
         raise ConnectionError("the broker is gone")
 
+    async def tell(self, *_: object) -> None:
+        """A report is no receipt: whatever becomes of it settles nothing."""
+
 
 async def test_a_sink_that_breaks_its_contract_ends_the_process(lab: Lab) -> None:
     """Any exception but Retry and Reject, or answers that do not fit, are not guessed at."""

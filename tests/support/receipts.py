@@ -18,10 +18,13 @@ def receipts(settings: Settings, codec: Codec) -> list[Mapping[str, Any]]:
     end = clock.now_ms()
     try:
         while not found or found[-1]["at"] < end:
-            batch = [codec.decode(record.value)[1] for record in reading.take(1.0) if record.value]
+            batch = [codec.decode(record.value) for record in reading.take(1.0) if record.value]
             if not batch and found:
                 break
-            found += batch
+            found += [
+                datum if name == "noli.Receipt" else {**datum, "changes": []}
+                for name, datum in batch
+            ]
     finally:
         reading.close()
     return found

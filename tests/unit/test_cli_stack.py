@@ -242,6 +242,7 @@ def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:
         "parties-0",
         "replica",
         "lookup",
+        "watch-0",
         "connectors-crm",
         "canary",
     ]

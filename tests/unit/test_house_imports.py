@@ -28,6 +28,8 @@ for now in sys.argv[1:]:
     if threading.active_count() > before:
         print(f"{now}: started a thread")
 """
+#: Of others: croniter, which Faust brings, asks `file` how wide a machine word is. Shrink it.
+WAIVED: Final = ("subprocess.Popen ('file',)",)
 
 
 def names() -> list[str]:
@@ -43,4 +45,5 @@ def test_importing_does_no_work() -> None:
         [sys.executable, "-c", PROBE, *names()],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
-    assert (done.stdout, done.returncode) == ("", 0), done.stderr[-2000:]
+    work = [line for line in done.stdout.splitlines() if not line.endswith(WAIVED)]
+    assert (work, done.returncode) == ([], 0), done.stderr[-2000:]

@@ -60,7 +60,9 @@ class Receipts:
 
     def take(self, value: bytes) -> None:
         """One record of the topic."""
-        receipt: Mapping[str, Any] = self._codec.decode(value)[1]
+        record, receipt = self._codec.decode(value)
+        if record != "noli.Receipt":
+            return  # how far it is: no contact in it
         with self._news:
             account = self.accounts.setdefault(receipt["app"], Account())
             for change in receipt["changes"]:
@@ -86,6 +88,9 @@ class Receipts:
         applied = change["outcome"] in _CONFIRMED
         if applied:
             account.known.add(token)
+        if change["outcome"] == "drifted":  # confirmed, and not so: it is not known there
+            account.known.discard(token)
+            account.confirmed.pop(token, None)
         if token in self._tokens and change["accepted"] >= self._since:
             account.told.add(token)
             if applied:

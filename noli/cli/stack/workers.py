@@ -43,6 +43,7 @@ def table(apps: Sequence[App], suppressors: int, *, canary: bool = True) -> list
         Worker("parties-0", "streams.parties", "parties-0", spared=True),
         Worker("replica", "noli.replica", "replica"),
         Worker("lookup", "noli.replica.lookup", "replica"),
+        Worker("watch-0", "streams.watch", "watch-0"),
         *(connector(app) for app in apps),
         *([Worker("canary", "noli.canary", "canary")] if canary else ()),
     ]
