@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from connectors.protocol import Change, Contact, Verdict
+from noli.domain import canary as canaries
 from noli.domain.channel import CHANNELS, PURPOSES, Channel, Kind, Purpose, channels_of, reach
 from noli.domain.facts import EVERY_BRAND
 
@@ -56,11 +57,16 @@ class Lens:
         purposes: Iterable[str] = PURPOSES,
         *,
         third_party: bool = False,
+        canary: bool = True,
     ) -> None:
+        """`canary`: whether it is told of its own canaries; of others' it never is."""
         self._controllers = frozenset(controllers)
         self._purposes = tuple(purposes)
         self._third_party = third_party
         served = frozenset(channels)
+        perch = canaries.perch(self._controllers, served, self._purposes) if canary else None
+        self._perch = perch and perch.controller
+        self._flock = frozenset(canaries.flock(perch.kind, perch.purpose) if perch else ())
         #: Channels served, by kind of contact; None is a contact nobody can name any more.
         self._channels: dict[Kind | None, tuple[Channel, ...]] = {
             kind: tuple(channel for channel in channels_of(reach(kind)) if channel in served)
@@ -73,7 +79,7 @@ class Lens:
             return None
         contact = _contact(decision["contact"])
         channels = self._channels[contact.kind if contact else None]
-        if not channels:
+        if not channels or (canaries.is_canary(contact) and not self._is_ours(contact, decision)):
             return None
         return Change(
             token=token.hex(),
@@ -86,6 +92,9 @@ class Lens:
             verdicts=self._verdicts(decision["rows"], channels),
             as_of=place.as_of,
         )
+
+    def _is_ours(self, canary: Contact | None, decision: Datum) -> bool:
+        return canary in self._flock and decision["controller"] == self._perch
 
     def _verdicts(
         self, rows: Sequence[Datum], channels: tuple[Channel, ...]

@@ -69,6 +69,10 @@ class Manifest(BaseModel):
         bool,
         Field(description="Belongs to somebody else than the controller: grants need disclosure."),
     ] = False
+    canary: Annotated[
+        bool | None,
+        Field(description="Whether canaries are sent to it; default: if aligned within seconds."),
+    ] = None
     most_per_second: Annotated[
         float | None,
         Field(gt=0, description="Contacts a second it takes at most; default: all it can."),

@@ -15,7 +15,7 @@ from typing import Final
 from connectors.again import Again
 from connectors.drift import DANGEROUS, Cause
 from connectors.manifest import Manifest
-from connectors.protocol import Leased, Retry, Sink
+from connectors.protocol import Leased, Retry, Sink, Traits
 from connectors.survey import Found, Office, Survey, look
 from noli.runtime.apps import Following
 from noli.runtime.clock import now_ms, steady
@@ -34,11 +34,17 @@ _S_PER_HOUR: Final = 3_600
 _FIRST: Final = 0
 
 
-def face(manifest: Manifest) -> Face:
+def is_probed(manifest: Manifest, traits: Traits) -> bool:
+    """Whether canaries are sent to it: one that takes minutes would only ever be late."""
+    return traits.alignment == "seconds" if manifest.canary is None else manifest.canary
+
+
+def face(manifest: Manifest, traits: Traits) -> Face:
     """What others may know of the application."""
     lists = (manifest.controllers, manifest.channels, manifest.purposes)
     controllers, channels, purposes = (tuple(map(str, each)) for each in lists)
-    return Face(manifest.sink, controllers, channels, purposes, manifest.third_party)
+    canary = is_probed(manifest, traits)
+    return Face(manifest.sink, controllers, channels, purposes, manifest.third_party, canary)
 
 
 class Orders:
@@ -63,7 +69,7 @@ class Orders:
         """Until cancelled, or the process is to stop; raises what broke a job."""
         sink, loop = self._o.open_sink(), asyncio.get_running_loop()
         try:
-            await self._announce()
+            await self._announce(sink.traits)
             while not self._o.closing.is_set():
                 await loop.run_in_executor(self._thread, self._following.read, _WAIT_S)
                 await self._steer(self._app())
@@ -81,9 +87,9 @@ class Orders:
     def _app(self) -> App:
         return self._following.apps.get(self._o.app) or App(self._o.app)
 
-    async def _announce(self) -> None:
+    async def _announce(self, traits: Traits) -> None:
         """Say who we are, where the log does not know. Who was removed stays so until `app add`."""
-        app, ours = self._app(), face(self._manifest)
+        app, ours = self._app(), face(self._manifest, traits)
         if app.face == ours or app.state is State.REMOVED:
             return
         verb = Verb.CHANGED if app.face else Verb.ADDED

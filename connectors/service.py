@@ -13,7 +13,8 @@ from connectors import manifest, registry
 from connectors.inlet import Inlet
 from connectors.ledger import fenced
 from connectors.lens import Lens
-from connectors.orders import Orders
+from connectors.manifest import Manifest
+from connectors.orders import Orders, is_probed
 from connectors.protocol import Retry, Serving, Sink
 from connectors.receipts import Receipts
 from connectors.runner import Parts, Runner
@@ -46,12 +47,12 @@ async def serve(stop: Stop) -> None:
     if path is None:
         raise NoManifest(NoManifest.__doc__)
     app = manifest.load(path)
-    lens = Lens(app.controllers, app.channels, app.purposes, third_party=app.third_party)
     codec = schemas.codec(config)
     asked = _heard(stop)
     ledger = config.data / "ledgers" / f"{app.app}.sqlite"
     async with AsyncExitStack() as closing:
         target = registry.open_sink(app, path)
+        lens = _lens(app, target)
         sink = fenced(target, ledger)
         closing.push_async_callback(sink.aclose)
         await _served(target)
@@ -74,6 +75,16 @@ async def serve(stop: Stop) -> None:
         health = Health(config.http_host, config.http_port, runner.ready)
         closing.callback(health.close)
         await _both(runner.run(asked), Orders(office, app, following).run(), asked)
+
+
+def _lens(app: Manifest, sink: Sink) -> Lens:
+    return Lens(
+        app.controllers,
+        app.channels,
+        app.purposes,
+        third_party=app.third_party,
+        canary=is_probed(app, sink.traits),
+    )
 
 
 async def _served(target: Sink) -> None:

@@ -44,7 +44,7 @@ RECORDS: Final[Mapping[str, str]] = {
     "noli.CampaignBeacon": "campaign_beacon",
     "noli.Canary": "canary",
     "noli.BulkChunk": "bulk_chunk",
-    "noli.AppAction": "app_action",
+    "noli.AppAction": "app_action.v2",
     "noli.AppProgress": "app_progress",
 }
 

@@ -21,11 +21,13 @@ class Bird(NamedTuple):
 
 
 def perches(apps: Iterable[App]) -> dict[Perch, list[App]]:
-    """The applications that can be reached, by perch; one without a face is not known enough."""
+    """The applications that are probed, by perch; one without a face is not known enough."""
     found: dict[Perch, list[App]] = {}
     for app in apps:
         face = app.face
-        perch = face and canary.perch(face.controllers, face.channels, face.purposes)
+        perch = (
+            face and face.canary and canary.perch(face.controllers, face.channels, face.purposes)
+        )
         if perch:
             found.setdefault(perch, []).append(app)
     return found

@@ -55,6 +55,8 @@ class Face(NamedTuple):
     channels: tuple[str, ...]
     purposes: tuple[str, ...]
     third_party: bool
+    #: Whether canaries are sent to it.
+    canary: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,8 @@ def _progressed(app: App, datum: Datum) -> App:
 def _face(datum: Datum) -> Face:
     names = ("controllers", "channels", "purposes")
     controllers, channels, purposes = (tuple(datum[name]) for name in names)
-    return Face(datum["sink"], controllers, channels, purposes, datum["third_party"])
+    canary = datum.get("canary", True)
+    return Face(datum["sink"], controllers, channels, purposes, datum["third_party"], canary)
 
 
 def _plain(value: object) -> object:

@@ -72,3 +72,15 @@ def test_a_verb_of_a_newer_build_changes_nothing() -> None:
     record, datum = acted(Verb.PAUSED, 2)
     found = apps(acted(Verb.ADDED, 1), (record, {**datum, "verb": "unknown"}))
     assert found["crm"].state is State.RUNNING
+
+
+def test_a_face_of_before_canaries_is_one_that_is_probed() -> None:
+    """Applications announced by an earlier build are told of canaries until they say otherwise."""
+    name, datum = acted(Verb.ADDED, 1, face=FACE)
+    told = datum["face"]
+    assert told.pop("canary") is True
+    found = apps((name, {**datum, "face": told}))["crm"].face
+    assert found == FACE
+    quiet = apps(acted(Verb.ADDED, 1, face=FACE._replace(canary=False)))["crm"].face
+    assert quiet is not None
+    assert not quiet.canary

@@ -262,8 +262,9 @@ async def test_a_paused_application_is_left_in_peace(monkeypatch: pytest.MonkeyP
     assert world.written["rests"].lost == 0
 
 
-def test_applications_without_a_face_are_not_probed() -> None:
-    """What they are told is not known."""
-    assert flock.perches([App("new"), an_app("known")]).keys() == {
+def test_applications_without_a_face_or_without_canaries_are_not_probed() -> None:
+    """What they are told is not known, or they are told of none."""
+    files = an_app("files", controllers=("zeta",), canary=False)
+    assert flock.perches([App("new"), files, an_app("known")]).keys() == {
         Perch("acme", Kind.PHONE, Purpose.MARKETING)
     }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from connectors.lens import Lens, Place
-from connectors.protocol import Change, Verdict
+from connectors.manifest import Manifest
+from connectors.orders import face, is_probed
+from connectors.protocol import Change, Traits, Verdict
+from noli.domain import canary
+from noli.domain.channel import Kind, Purpose
 from tests.support.decisions import CONTROLLER, decision, row, token
 
 PLACE = Place(partition=3, offset=11, as_of=5)
@@ -54,6 +58,43 @@ def test_others_are_none_of_its_business() -> None:
     """Another controller's decision, or a kind of contact it has no channel for, is no change."""
     assert seen(Lens(["other"])) is None
     assert seen(Lens([CONTROLLER], ["email", "post"])) is None
+
+
+def test_an_application_is_told_of_its_own_canaries_only() -> None:
+    """Those of its perch; no other perch's, and none where it wants none. People are told of."""
+    own, other = (
+        {"kind": bird.kind.value, "value": bird.value}
+        for bird in (
+            canary.flock(Kind.PHONE, Purpose.MARKETING)[3],
+            canary.flock(Kind.EMAIL, Purpose.MARKETING)[3],
+        )
+    )
+    lens = Lens([CONTROLLER])
+    assert seen(lens, contact=own)
+    assert seen(lens, contact=other) is None
+    assert seen(Lens([CONTROLLER, "a-controller-before"]), contact=own) is None
+    assert seen(Lens([CONTROLLER], canary=False), contact=own) is None
+    assert seen(Lens([CONTROLLER], ["email"]), contact=other)
+    assert seen(Lens([CONTROLLER], canary=False))
+
+
+@pytest.mark.parametrize(
+    "wanted, alignment, sent",
+    [
+        (None, "seconds", True),
+        (None, "minutes", False),
+        (None, "hours", False),
+        (True, "hours", True),
+        (False, "seconds", False),
+    ],
+)
+def test_canaries_go_where_they_can_be_back_in_time(
+    wanted: bool | None, alignment: Literal["seconds", "minutes", "hours"], sent: bool
+) -> None:
+    """By its manifest, else to an application that is aligned within seconds."""
+    app = Manifest(app="crm", sink="webhook", controllers=(CONTROLLER,), canary=wanted)
+    assert is_probed(app, Traits(alignment=alignment)) is sent
+    assert face(app, Traits(alignment=alignment)).canary is sent
 
 
 def test_brands_have_verdicts_of_their_own() -> None:

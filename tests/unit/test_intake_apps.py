@@ -190,7 +190,7 @@ async def test_the_list_is_by_name(service: Service) -> None:
     ]  # fmt: skip
     assert apps[1]["face"] == {
         "sink": "redis", "controllers": ["acme"], "channels": ["operator_call"],
-        "purposes": ["marketing"], "third_party": False,
+        "purposes": ["marketing"], "third_party": False, "canary": True,
     }  # fmt: skip
 
 

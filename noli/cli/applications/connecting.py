@@ -86,9 +86,10 @@ def add(
         raise ProblemError(f"{found.app}: it cannot be used yet", _CHECK, "\n".join(problems))
     there = log.opened(data)
     before = there.apps().get(found.app, App(found.app))
-    if before.face != face(found) or before.state is not State.RUNNING:
+    ours = face(found, sink.traits)
+    if before.face != ours or before.state is not State.RUNNING:
         verb = Verb.CHANGED if before.face and before.state is State.RUNNING else Verb.ADDED
-        there.act(found.app, verb, face=face(found))
+        there.act(found.app, verb, face=ours)
     folder = _folder(data)
     if folder is None:
         typer.echo(f"{found.app}: added; start its connector with NOLI_APP_MANIFEST={path}")
@@ -149,7 +150,14 @@ async def _problems(sink: Sink) -> list[str]:
 
 
 async def _planned(there: Log, found: Manifest, sink: Sink, most: int) -> Counter[str]:
-    lens = Lens(found.controllers, found.channels, found.purposes, third_party=found.third_party)
+    # Without canaries: it is of people that somebody asks here.
+    lens = Lens(
+        found.controllers,
+        found.channels,
+        found.purposes,
+        third_party=found.third_party,
+        canary=False,
+    )
     whole: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="noli-plan-") as scratch:
         fence = fenced(sink, Path(scratch) / "ledger")
