@@ -96,9 +96,11 @@ bench-engines: $(STAMP) ## The engine table: ours, Quix, Faust, Kafka Streams (R
 
 ## ---- Write --------------------------------------------------------------------------------------
 
-.PHONY: docs format schemas-release release
+.PHONY: docs rules format schemas-release release
 docs: $(STAMP) ## Generate docs/reference and docs/explanation/law.md from the code
 	@$(BIN)/noli reference docs
+rules: $(STAMP) ## Write the Prometheus rules (deploy/observability/alerts) from deploy/observability/rules
+	@$(BIN)/python -m deploy.observability.rules
 format: $(STAMP) ## Format and apply ruff's safe fixes
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
