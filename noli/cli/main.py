@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "status": Row("noli.cli.status", "One screen: processes, readiness, lag, topics.", _STACK),
     "doctor": Row("noli.cli.doctor", "Say what is missing here and how to get it.", _STACK),
     "app": Row("noli.cli.apps", "Applications: connect, pause, read back, repair.", _OPERATE),
+    "campaign": Row("noli.cli.campaign", "Silent calls of campaigns, and their report.", _OPERATE),
     "mint": Row("noli.cli.mint", "Mint pepper and API key for docker compose.", _OPERATE),
     "topics": Row("noli.cli.topics", "Compare topics and schemas with the catalogue.", _OPERATE),
     "send": Row("noli.cli.send", "Post the events of a file, NDJSON or CSV.", _OPERATE),

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     campaigns_topic: Annotated[
         str, Field(description="Topic of what the calls of each campaign came to.")
     ] = CAMPAIGNS
+    campaigns_dsn: Annotated[
+        SecretStr,
+        Field(
+            description="PostgreSQL with two years of campaign statistics, a libpq URL; or none."
+        ),
+    ] = SecretStr("")
     public_url: Annotated[
         str,
         Field(description="Where the intake is reached from outside; unsubscribe links begin so."),

@@ -70,6 +70,12 @@ def campaign_key(controller: str, campaign: str) -> bytes:
     return _BETWEEN.join(told).encode(errors="replace")
 
 
+def split_key(key: bytes) -> tuple[str, str] | None:
+    """Controller and campaign of a key; None where it is none."""
+    controller, between, campaign = key.decode(errors="replace").partition(_BETWEEN)
+    return (controller, campaign) if between and controller and campaign else None
+
+
 def call_of(fact: Fact) -> tuple[bytes, str] | None:
     """Key and campaign of a call; None for any other fact, and for a call of no campaign."""
     detail = fact.detail
