@@ -38,8 +38,8 @@ class Known:
     ) -> None:
         """One more record, by its full name and decoded value."""
         if name == "noli.CampaignBeacon":
-            # The furthest: one that a replaced watcher wrote late says less.
-            self._read[partition] = max(self._read.get(partition, 0), int(str(datum["read"])))
+            # The last one. A watcher that was replaced, and wrote late, only lets more be read again.
+            self._read[partition] = int(str(datum["read"]))
         elif name == "noli.Campaign" and key is not None:
             found = read_campaign(datum)
             known = self._campaigns.setdefault(partition, {})
