@@ -38,7 +38,7 @@ class Known:
     ) -> None:
         """One more record, by its full name and decoded value."""
         if name == "noli.CampaignBeacon":
-            # The last one. A watcher that was replaced, and wrote late, only lets more be read again.
+            # The last one: a replaced watcher that wrote late only lets more be read again.
             self._read[partition] = int(str(datum["read"]))
         elif name == "noli.Campaign" and key is not None:
             found = read_campaign(datum)
