@@ -33,11 +33,12 @@ from noli.runtime.partition import partition_of
 from noli.wire.apps import Verb
 from schemas.names import APPS, DECISIONS
 from tests.support.blackbox import Event, consent, event, until
-from tests.support.checker import Bounds, check
+from tests.support.checker import check
 from tests.support.decisions import decision
 from tests.support.dwellers import CHANNEL, Dwellers, beside
 from tests.support.household import (
     APP,
+    BOUNDS,
     PARTITIONS,
     PATIENCE_S,
     PEPPER,
@@ -264,7 +265,7 @@ def test_the_whole_run_is_right(run: Run, capsys: pytest.CaptureFixture[str]) ->
     for name in PROCESSES:
         until(partial(run.house.ready, name), f"{name} ready", PATIENCE_S)
     run.house.settled(run.dwellers)
-    report = check(run.house.history(), Bounds())
+    report = check(run.house.history(), BOUNDS)
     with capsys.disabled():
         print(f"\nfailpoints: {len(run.died)} kills, {report}")
     assert report.findings == [], str(report)

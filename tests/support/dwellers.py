@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,8 @@ class Dwellers:
     denied: list[Contact] = field(default_factory=list)
     #: Whose verdict the checks below are not asked about.
     others: list[Contact] = field(default_factory=list)
+    #: What was said, by the checker's names.
+    events: set[str] = field(default_factory=set)
 
     def someone(self) -> Contact:
         """Who never said anything."""
@@ -39,9 +41,37 @@ class Dwellers:
     def say(self, *events: Event) -> None:
         """One after the other, each until it is acknowledged."""
         for event in events:
+            self.events.add(event_id(event))
             with self.house.recorder.operation("dweller", "submit", event=event_id(event)) as op:
                 (answer,) = self.house.client.send(event, patience_s=PATIENCE_S)
                 op.ok(receipt=answer["receipt"])
+
+    def say_at_once(self, *events: Event) -> None:
+        """All in one post: accepted in the same moment."""
+        self.events |= {event_id(event) for event in events}
+        with ExitStack() as stack:
+            ops = [
+                stack.enter_context(
+                    self.house.recorder.operation(f"dweller-{n}", "submit", event=event_id(event))
+                )
+                for n, event in enumerate(events)
+            ]
+            answers = self.house.client.send(*events, patience_s=PATIENCE_S)
+            for op, answer in zip(ops, answers, strict=True):
+                op.ok(receipt=answer["receipt"])
+
+    def consented(self, people: int) -> list[Contact]:
+        """So many give a consent, in one post."""
+        given = [self.someone() for _ in range(people)]
+        self.say_at_once(*(consent(who, CHANNEL) for who in given))
+        self.allowed += given
+        return given
+
+    def object(self, *people: Contact) -> None:
+        """They object, in one post."""
+        self.say_at_once(*(objection(who) for who in people))
+        self.allowed = [who for who in self.allowed if who not in people]
+        self.denied += people
 
     def live(self, people: int = 4) -> None:
         """So many consent; every other one objects, whose old consent then comes in once more."""
