@@ -24,16 +24,16 @@ class LogReader:
     """Topics read on from where the last look ended, to where they end now."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
-        self._settings = settings
         self._topics = topics
+        self._admin = broker.admin(settings)
+        self._cluster = broker.look(self._admin)
         self._next: dict[tuple[str, int], int] = {}
         self._consumer = Consumer(consumer_config(settings, None))
         self._found: dict[str, list[Raw]] = {topic: [] for topic in topics}
 
     def read(self) -> None:
         """Everything that stands there now."""
-        client = broker.admin(self._settings)
-        ends = broker.ends(client, broker.look(client), self._topics)
+        ends = broker.ends(self._admin, self._cluster, self._topics)
         wanted = {(topic, n): end for topic in ends for n, end in ends[topic].items()}
         if not self._next:
             self._next = dict.fromkeys(wanted, 0)
@@ -44,6 +44,10 @@ class LogReader:
             for message in self._consumer.consume(_BATCH, _WAIT_S):
                 assert message.error() is None, message.error()
                 self._take(message)
+
+    def since(self, topic: str, count: int) -> list[Raw]:
+        """What was read of a topic behind the first `count` records, as it came."""
+        return self._found[topic][count:]
 
     def of(self, topic: str) -> list[Raw]:
         """What was read of a topic, partition by partition in the order of the log."""
