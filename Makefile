@@ -96,11 +96,13 @@ bench-engines: $(STAMP) ## The engine table: ours, Quix, Faust, Kafka Streams (R
 
 ## ---- Write --------------------------------------------------------------------------------------
 
-.PHONY: docs rules format schemas-release release
+.PHONY: docs rules dashboards format schemas-release release
 docs: $(STAMP) ## Generate docs/reference and docs/explanation/law.md from the code
 	@$(BIN)/noli reference docs
 rules: $(STAMP) ## Write the Prometheus rules (deploy/observability/alerts) from deploy/observability/rules
 	@$(BIN)/python -m deploy.observability.rules
+dashboards: $(STAMP) ## Write the Grafana dashboard (deploy/observability/dashboards/noli.json) from the code beside it
+	@$(BIN)/python -m deploy.observability.dashboards
 format: $(STAMP) ## Format and apply ruff's safe fixes
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .

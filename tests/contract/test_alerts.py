@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 import typer
+import yaml
 
 from deploy.observability.rules.files import FOLDER, files, groups
 from deploy.observability.rules.model import NONE, PAGE, Alert, Clock
@@ -54,6 +55,17 @@ def test_prometheus_reads_the_rules(clock: Clock, tmp_path: Path, prometheus: st
     """In production's time and in a test's."""
     done = promtool.check(promtool.written(tmp_path, clock))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_scrape_configuration_is_one(prometheus: str) -> None:
+    """It finds the rules, and names the job that alerts count on."""
+    path = FOLDER.parent / "prometheus.yml"
+    done = promtool.check_config(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(files(Clock()))} rule files found" in done.stderr + done.stdout
+    assert [job["job_name"] for job in yaml.safe_load(path.read_text())["scrape_configs"]] == [
+        "noli"
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -95,5 +95,16 @@ def check(rules: Sequence[Path]) -> subprocess.CompletedProcess[str]:
     )
 
 
+def check_config(path: Path) -> subprocess.CompletedProcess[str]:
+    """`promtool check config`."""
+    return subprocess.run(
+        [PROMTOOL, "check", "config", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_S,
+    )
+
+
 def _selector(labels: Mapping[str, str]) -> str:
     return "{" + ", ".join(f'{key}="{value}"' for key, value in labels.items()) + "}"

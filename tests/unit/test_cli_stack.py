@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,18 @@ import psutil
 import pytest
 
 from noli.cli.problem import ProblemError
-from noli.cli.stack import apps, credentials, files, java, plan, ports, records, terminate, workers
+from noli.cli.stack import (
+    apps,
+    credentials,
+    files,
+    java,
+    plan,
+    ports,
+    records,
+    targets,
+    terminate,
+    workers,
+)
 from noli.cli.stack.backoff import Backoff
 from noli.cli.stack.jars import Jars
 from noli.cli.stack.program import Program, launch, until
@@ -277,6 +289,23 @@ def test_a_plan_survives_its_file_and_holds_no_secret(tmp_path: Path) -> None:
     text = (tmp_path / plan.FILE).read_text()
     assert credentials.pepper(tmp_path) not in text
     assert credentials.api_key(tmp_path) not in text
+
+
+def test_prometheus_is_told_of_every_process_that_is_meant_to_run(tmp_path: Path) -> None:
+    """Also of those that are down, by name; of an application once it comes; at last of none."""
+    table = tuple(workers.table([], 1))
+    jars, found = Jars(tmp_path), java.Java(Path("java"), "PATH", 25)
+    made = plan.Plan(tmp_path, table, plan.choose_ports(tmp_path, table), found, jars)
+    targets.write(made)
+    path = tmp_path / "prometheus-targets.json"
+    told = {each["labels"]["process"]: each["targets"] for each in json.loads(path.read_text())}
+    assert told == {each.name: [f"127.0.0.1:{made.ports[each.name]}"] for each in table}
+    more = made.with_connectors([apps.App("crm", tmp_path / "crm.yaml")])
+    targets.write(more)
+    names = [each["labels"]["process"] for each in json.loads(path.read_text())]
+    assert "connectors-crm" in names
+    targets.forget(more)
+    assert not path.exists()
 
 
 def test_a_reader_of_a_file_sees_all_or_nothing(tmp_path: Path) -> None:

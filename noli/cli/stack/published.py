@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from noli.cli.stack import credentials, endpoints, records
+from noli.cli.stack import credentials, endpoints, records, targets
 from noli.cli.stack.plan import Plan
 
 
@@ -48,9 +48,16 @@ class Published:
             processes={},
         )
         self._write_endpoints()
+        targets.write(plan)
+
+    def applications(self, plan: Plan) -> None:
+        """Applications came or went."""
+        self._plan = plan
+        targets.write(plan)
 
     def forget(self) -> None:
         """Nothing runs any more."""
+        targets.forget(self._plan)
         records.forget(self._plan.data)
         endpoints.forget(self._plan.data)
 

@@ -145,6 +145,7 @@ class Supervisor:
     async def _take_apps(self, found: list[App], written: set[str]) -> None:
         self.plan = self.plan.with_connectors(found)
         self.plan.write()
+        self._published.applications(self.plan)
         wanted = {worker.name: worker for worker in map(connector, found)}
         running = {name for name in self.units if name.startswith(CONNECTORS)}
         changed = {connector(app).name for app in found if app.name in written}
