@@ -231,7 +231,7 @@ LAW: Final = (
         " garantito un operatore finché una chiamata non è stata presidiata.",
         ("002", "Garante 20 Feb 2014 n. 83"),
         (Reason.SILENT_CALL_HOLD, Reason.OPERATOR_REQUIRED),
-        (f"{_RULES}.calls.silent_hold",),
+        (f"{_RULES}.calls.silent_hold", "streams.watch.tally.confirmed_as_of"),
     ),
     Rule(
         "SILENT-RATIO",
@@ -246,9 +246,9 @@ LAW: Final = (
         (
             "noli.domain.campaigns.exceeded",
             "noli.domain.campaigns.counted",
+            "streams.watch.tally.Tally.judged",
             "noli.replica.bars.Bars.applied",
         ),
-        "Counting the calls of a running stack comes with a later release.",
     ),
     Rule(
         "ERASED",

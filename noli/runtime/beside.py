@@ -76,12 +76,17 @@ class Beside:
         """Return once everything that these topics hold now was taken. Raises `Behind`."""
         try:
             async with asyncio.timeout(timeout_s):
-                ends = await asyncio.to_thread(broker.ends, self._admin, self._cluster, topics)
+                ends = await self.ends(topics)
                 while not self._reached(ends):
                     self._moved.clear()
                     await self._moved.wait()
         except TimeoutError:
             raise Behind(f"{', '.join(topics)} not read to the end in {timeout_s} s") from None
+
+    async def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, int]]:
+        """Where topics end now, by partition; any of the cluster. Raises `Behind`."""
+        try:
+            return await asyncio.to_thread(broker.ends, self._admin, self._cluster, topics)
         except broker.BrokerUnavailable as error:
             # A restarted broker is asked by the old leader epoch for ever by a client that knew it.
             self._admin = broker.admin(self._settings)

@@ -8,8 +8,7 @@ nothing: what was taken is passed over, what is missing is read from the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from noli.runtime.logging import get_logger
 from noli.wire.alignment import Aligned, Origin
@@ -17,12 +16,7 @@ from noli.wire.apps import State
 from schemas.codec import Codec, UnreadableError
 from streams.watch.account import Account
 from streams.watch.alignment import Signature, World, aligned
-
-if TYPE_CHECKING:
-    from noli.runtime.part import Record
-
-#: Records of the partition from an offset to its end.
-Read = Callable[[int], Iterable["Record"]]
+from streams.watch.hands import Read
 
 
 class Book:
@@ -47,8 +41,12 @@ class Book:
         for record in read(self.position):
             self.take(record.offset, record.value)
 
-    def take(self, offset: int, value: bytes | None) -> None:
-        """Take the record at `offset`, the next one or a later one; an earlier one was taken."""
+    def take(self, offset: int, value: bytes | None, key: bytes | None = None) -> None:
+        """Take the record at `offset`, the next one or a later one; an earlier one was taken.
+
+        The record says whose it is, so its `key` says nothing more.
+        """
+        del key
         if offset < self.position:
             return
         self.position = offset + 1

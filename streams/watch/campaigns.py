@@ -7,21 +7,17 @@ reads the calls from there; those counted already are known by their place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from noli.domain.campaigns import Counts
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import campaigns as metrics
 from noli.wire.campaigns import CALL, Campaign, campaign_key, read_campaign, split_key
 from schemas.codec import Codec, UnreadableError
+from streams.watch.hands import Read
 from streams.watch.tally import Tally
 
-if TYPE_CHECKING:
-    from noli.runtime.part import Record
-
-#: Records of the partition from an offset to its end.
-Read = Callable[[int], Iterable["Record"]]
 #: Before when every application of calls of a controller holds what was decided; None: unknown.
 Confirmed = Callable[[str], int | None]
 
@@ -70,9 +66,9 @@ class CampaignBook:
     def catch_up(self, read: Read) -> None:
         """Take everything from `position` to the end of the log. Blocks."""
         for record in read(self.position):
-            self.take(record.offset, record.key, record.value)
+            self.take(record.offset, record.value, record.key)
 
-    def take(self, offset: int, key: bytes | None, value: bytes | None) -> None:
+    def take(self, offset: int, value: bytes | None, key: bytes | None) -> None:
         """Take the call at `offset`, the next one or a later one; an earlier one was taken."""
         if offset < self.position:
             return
@@ -93,6 +89,20 @@ class CampaignBook:
         elif key is not None and (names := split_key(key)) is not None:
             # Whatever happened on it, it was a call of this campaign: the worst is assumed.
             _told(self._tallies.setdefault(key, Tally(Campaign(*names))).doubt(self._now()))
+
+    def replaced(self, end: int) -> None:
+        """The log ends before our position: it is another one, of which nothing is counted.
+
+        What both hold is not counted again; places begin anew, so none is taken for a repeat.
+        """
+        self.position = end
+        for tally in self._tallies.values():
+            tally.begin_anew()
+
+    def restate(self) -> None:
+        """Somebody else wrote into noli.campaigns: ours is to stand behind it."""
+        for tally in self._tallies.values():
+            tally.changed = True
 
     def publishable(self, confirmed: Confirmed, now: int) -> list[Tally]:
         """The campaigns of which there is news, judged at `now` (ms)."""

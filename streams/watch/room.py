@@ -1,15 +1,9 @@
-"""The agent that follows `noli.receipts`, and what it publishes once a second.
-
-Safe by its own bookkeeping, not by Faust's commits (docs/adr/0010): an event is acknowledged once
-what it led to is in `noli.alignment`, in the order of its offsets; whatever Faust skips or repeats
-is seen by its offset.
-"""
+"""The room that follows `noli.receipts`, and what it publishes once a second."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -23,6 +17,7 @@ from schemas.names import ALIGNMENT, RECEIPTS
 from streams.watch.alignment import Signature, overall
 from streams.watch.book import Book
 from streams.watch.fatal import fatal
+from streams.watch.hands import Hands
 from streams.watch.world import Surroundings
 
 if TYPE_CHECKING:
@@ -63,12 +58,8 @@ class AlignmentRoom:
         self._settings = settings
         self._codec = codec
         self._log = get_logger()
-        self._lock = asyncio.Lock()
         self._closing = asyncio.Event()
-        self._books: dict[int, Book] = {}
-        self._owned: set[int] = set()
-        #: Events not acknowledged yet, by partition, in order.
-        self._waiting: dict[int, deque[Any]] = {}
+        self._hands = Hands(settings, RECEIPTS, self._book)
         self._around = Surroundings(settings, codec)
         self._told_at = steady()
         self._lag: float | None = None
@@ -76,17 +67,9 @@ class AlignmentRoom:
 
     def enter(self, app: faust.App) -> None:
         """One agent on the receipts, one task that publishes."""
-        receipts = app.topic(RECEIPTS, key_type=bytes, value_type=bytes, allow_empty=True)
         self._target = app.topic(ALIGNMENT, key_type=bytes, value_type=bytes)
-        app.on_partitions_assigned.connect(self._assigned)
-        app.on_partitions_revoked.connect(self._revoked)
+        self._hands.enter(app, "alignment")
         app.task(self._publish_often)
-
-        @app.agent(receipts)
-        async def alignment(stream: Any) -> None:  # noqa: ANN401 - a faust.Stream
-            async for event in stream.noack().events():
-                with fatal(self._settings.instance):
-                    await self._take(event)
 
     async def aclose(self) -> None:
         """Follow no longer."""
@@ -96,35 +79,11 @@ class AlignmentRoom:
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Ready once what is owned was published, and lately."""
         late = steady() - self._told_at
-        opened = self._owned <= self._books.keys()
-        ok = self._lag is not None and opened and late < 5 * EVERY_S
-        return ok, {"partitions": len(self._owned), "published_s_ago": round(late, 1)}
+        ok = self._lag is not None and self._hands.opened and late < 5 * EVERY_S
+        return ok, {"partitions": len(self._hands.owned), "published_s_ago": round(late, 1)}
 
-    async def _assigned(self, *said: Any, **_: Any) -> None:  # noqa: ANN401 - faust's signal
-        self._owned = _ours(said[1])
-        self._log.info("receipts.assigned", partitions=sorted(self._owned))
-
-    async def _revoked(self, *said: Any, **_: Any) -> None:  # noqa: ANN401 - as above
-        self._owned -= _ours(said[1])
-        self._forget(_ours(said[1]))
-
-    def _forget(self, partitions: set[int]) -> None:
-        for partition in partitions:
-            self._books.pop(partition, None)
-            self._waiting.pop(partition, None)
-
-    async def _take(self, event: Any) -> None:  # noqa: ANN401 - faust's Event
-        message = event.message
-        async with self._lock:
-            book = self._books.get(message.partition)
-            if book is not None:
-                if message.offset > book.position:
-                    self._log.warning(
-                        "receipts.skipped", partition=book.partition, first=book.position
-                    )
-                    await self._catch_up(book)
-                book.take(message.offset, message.value)
-            self._waiting.setdefault(message.partition, deque()).append(event)
+    def _book(self, partition: int) -> Book:
+        return Book(partition, self._codec, self._around.aligned, self._around.world)
 
     async def _publish_often(self) -> None:
         with fatal(self._settings.instance):
@@ -139,17 +98,19 @@ class AlignmentRoom:
     async def _publish(self) -> None:
         """Everything owned, as it stands; then acknowledge what that rests on."""
         if steady() - self._told_at > STALE_S:
-            self._forget(set(self._books))  # we were stopped, perhaps: nothing of ours is believed
-        began = steady()
-        async with self._lock:
-            try:
+            # We were stopped, perhaps: nothing of ours is believed.
+            self._hands.forget(self._hands.books)
+        try:
+            if not self._hands.opened:
                 await self._open()
+            began = steady()
+            async with self._hands.lock:
                 await self._around.known()
-            except (Behind, scan.LogUnavailable) as error:
-                self._log.warning("alignment.not_known", why=str(error))
-                return
-            found = self._found()
-            upto = {partition: book.position for partition, book in self._books.items()}
+                found = self._found()
+                upto = self._hands.positions()
+        except (Behind, scan.LogUnavailable) as error:
+            self._log.warning("alignment.not_known", why=str(error))
+            return
         if steady() - began > STALE_S:
             return
         await self._deliver([one for each in found.values() for one in each])
@@ -157,38 +118,27 @@ class AlignmentRoom:
         self._acknowledge(found, upto)
         self._tell()
 
+    async def _open(self) -> None:
+        """Take up what came to us; that may take long, and is no sign of having been stopped."""
+        await self._around.known_whole()
+        async with self._hands.lock:
+            await self._hands.open()
+        self._told_at = steady()
+
     def _found(self) -> dict[int, list[Aligned]]:
         now, world, watcher = now_ms(), self._around.world, self._settings.instance
         found = {
             partition: book.publishable(world, watcher, now)
-            for partition, book in self._books.items()
+            for partition, book in self._hands.books.items()
         }
-        if _FIRST in self._books:
-            origin = Origin(_FIRST, self._books[_FIRST].position)
+        if _FIRST in self._hands.books:
+            origin = Origin(_FIRST, self._hands.books[_FIRST].position)
             sign = Signature(watcher, now, origin)
             latest = self._around.aligned | {
                 one.app: one for each in found.values() for one in each
             }
             found.setdefault(_FIRST, []).append(overall(latest, world.apps, sign))
         return found
-
-    async def _open(self) -> None:
-        """Take up the partitions that came to us, as they were published."""
-        fresh = self._owned - self._books.keys()
-        if not fresh:
-            return
-        await self._around.known_whole()
-        for partition in sorted(fresh):
-            book = Book(partition, self._codec, self._around.aligned, self._around.world)
-            await self._catch_up(book)
-            self._books[partition] = book
-            self._log.info("receipts.opened", partition=partition, position=book.position)
-
-    async def _catch_up(self, book: Book) -> None:
-        def read(since: int) -> Any:  # noqa: ANN401 - an iterator of records
-            return scan.records(self._settings, {RECEIPTS: book.partition}, since={RECEIPTS: since})
-
-        await asyncio.to_thread(book.catch_up, read)
 
     async def _deliver(self, found: list[Aligned]) -> None:
         """Return once the broker has all; anything else ends the process."""
@@ -202,12 +152,10 @@ class AlignmentRoom:
             await asyncio.gather(*sent)
 
     def _acknowledge(self, found: Mapping[int, list[Aligned]], upto: Mapping[int, int]) -> None:
-        for partition, position in upto.items():
-            if (book := self._books.get(partition)) is not None:
+        for partition in upto:
+            if (book := self._hands.books.get(partition)) is not None:
                 book.published(one for one in found[partition] if one.app != OVERALL)
-            waiting = self._waiting.get(partition, deque())
-            while waiting and waiting[0].message.offset < position:
-                waiting.popleft().ack()
+        self._hands.acknowledge(upto)
 
     def _tell(self) -> None:
         """For Prometheus."""
@@ -218,8 +166,3 @@ class AlignmentRoom:
             else:
                 watching.APP_WATERMARK.labels(app).set(as_of)
         self._lag = 0.0
-
-
-def _ours(places: Iterable[Any]) -> set[int]:
-    """Partitions of the receipts among those that were assigned or revoked."""
-    return {place.partition for place in places if place.topic == RECEIPTS}

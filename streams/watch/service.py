@@ -11,6 +11,7 @@ from noli.runtime import logging, registry, settings
 from noli.runtime.health import Health
 from noli.runtime.process import die
 from streams.watch.app import create_app
+from streams.watch.campaign_room import CampaignRoom
 from streams.watch.room import AlignmentRoom, Room
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 _STOP_S: Final = 1.5
 
 #: What a watcher does, each made from the settings and the codec, on the event loop.
-ROOMS: Final[tuple[Callable[[Settings, Codec], Room], ...]] = (AlignmentRoom,)
+ROOMS: Final[tuple[Callable[[Settings, Codec], Room], ...]] = (
+    AlignmentRoom,
+    CampaignRoom,
+)
 
 
 async def serve(stop: Stop) -> None:

@@ -75,6 +75,11 @@ class Tally:
                 waiting.append(each)
         self._pending = waiting
 
+    def begin_anew(self) -> None:
+        """No call of the log that comes now was counted."""
+        self._origins.clear()
+        self.changed = True
+
     def judged(self, now: int) -> bool:
         """Decide whether it is over its ratio at `now` (ms); whether that is news."""
         today = day_of(now)

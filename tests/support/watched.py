@@ -17,7 +17,7 @@ from noli.runtime.kafka import Acked
 from noli.runtime.tail import Reading
 from noli.wire import alignment
 from noli.wire.alignment import Aligned
-from noli.wire.apps import Verb
+from noli.wire.apps import Face, Verb
 from schemas.names import ALIGNMENT, APPS, BEACONS, RECEIPTS
 from tests.support.decisions import token
 from tests.support.stack import Stack
@@ -42,9 +42,9 @@ class Watched:
         }
         with subjects.connected(stack.registry) as client:
             subjects.apply(client, subjects.plan(client))
-        self._settings = stack.settings(instance="scripted", data=folder / "scripted")
-        self._codec = registry.codec(self._settings)
-        self._reading = Reading(self._settings, ALIGNMENT)
+        self.settings = stack.settings(instance="scripted", data=folder / "scripted")
+        self.codec = registry.codec(self.settings)
+        self._reading = Reading(self.settings, ALIGNMENT)
         self._seen: dict[str, Aligned] = {}
         self.process: Running | None = None
 
@@ -73,12 +73,12 @@ class Watched:
         self.process.gone.wait()
         self.start()
 
-    def act(self, app: str, verb: Verb) -> None:
+    def act(self, app: str, verb: Verb, face: Face | None = None) -> None:
         """As `noli app`."""
 
         async def say() -> None:
-            acked = Acked(self._settings)
-            await apps.Desk(acked, self._codec, APPS).act(app, verb, by="test@here")
+            acked = Acked(self.settings)
+            await apps.Desk(acked, self.codec, APPS).act(app, verb, by="test@here", face=face)
             await acked.close()
 
         asyncio.run(say())
@@ -124,8 +124,8 @@ class Watched:
         """Append one record."""
 
         async def send() -> None:
-            acked = Acked(self._settings)
-            await acked.send(topic, key.encode(), self._codec.encode(record, datum))
+            acked = Acked(self.settings)
+            await acked.send(topic, key.encode(), self.codec.encode(record, datum))
             await acked.close()
 
         asyncio.run(send())
@@ -133,7 +133,7 @@ class Watched:
     def alignment(self, app: str) -> Aligned | None:
         """As published last, to whoever reads as it is meant to be read."""
         for record in self._reading.take(0.2):
-            found = alignment.read(self._codec.decode(record.value)[1])
+            found = alignment.read(self.codec.decode(record.value)[1])
             if alignment.newer(self._seen.get(found.app), found):
                 self._seen[found.app] = found
         return self._seen.get(app)

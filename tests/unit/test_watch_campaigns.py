@@ -318,7 +318,7 @@ def test_what_is_given_twice_or_late_is_passed_over() -> None:
     log.call(call(0))
     book = log.open()
     record = log.calls[0]
-    book.take(record.offset, record.key, record.value)
+    book.take(record.offset, record.value, record.key)
     assert book.all()[0].record(NOON).whole.silent == 1
 
 

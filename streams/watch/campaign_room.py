@@ -1,0 +1,216 @@
+"""The room that counts calls: follows `noli.calls`, publishes each campaign once a second.
+
+After the campaigns of a partition, once they are in the log, goes its beacon: how far the calls are
+counted, and as of when. A watcher that lags, or is cut off, sends none, and the leases of those who
+answer for campaigns run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from noli.runtime import scan
+from noli.runtime.beside import Behind, Beside
+from noli.runtime.clock import now_ms, steady
+from noli.runtime.logging import get_logger
+from noli.runtime.metrics import campaigns as metrics
+from noli.wire import alignment, apps
+from noli.wire.alignment import Aligned
+from noli.wire.campaigns import CAMPAIGN, CAMPAIGN_BEACON, campaign_key, campaign_record
+from schemas.codec import Codec, UnreadableError
+from schemas.names import ALIGNMENT, APPS, BEACON_KEY, CALLS, CAMPAIGNS
+from streams.watch.campaigns import CampaignBook, Known
+from streams.watch.fatal import fatal
+from streams.watch.hands import Hands
+from streams.watch.room import EVERY_S, STALE_S
+from streams.watch.tally import confirmed_as_of
+
+if TYPE_CHECKING:
+    import faust
+
+    from noli.runtime.part import Record
+    from noli.runtime.settings import Settings
+
+_TOPICS: Final = (CAMPAIGNS, ALIGNMENT, APPS)
+#: For reading all of that at the start, and for the brokers to tell where the calls end, seconds.
+_START_S: Final = 300.0
+#: A record that the broker has not taken by then will not be taken, in seconds.
+_DELIVERY_S: Final = 15.0
+
+#: A record to be published: its partition, key and value.
+_Outgoing = tuple[int, bytes, bytes]
+
+
+class NotAlike(Exception):
+    """The calls of a campaign and its record do not stand on partitions of one number."""
+
+
+class CampaignRoom:
+    """Counts the calls of its partitions. Raises `NotAlike` where these cannot be counted."""
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._log = get_logger()
+        self._closing = asyncio.Event()
+        self._known = Known()
+        self._apps: Mapping[str, apps.App] = {}
+        self._aligned: dict[str, Aligned] = {}
+        self._beside = Beside(settings, _TOPICS, self._heard)
+        calls, campaigns = (self._beside.partitions.get(name) for name in (CALLS, CAMPAIGNS))
+        if calls != campaigns:
+            raise NotAlike(f"{CALLS} has {calls} partitions, {CAMPAIGNS} has {campaigns}")
+        self._hands = Hands(settings, CALLS, self._book)
+        #: Per partition: an end of the calls, and when it was asked for (ms), not reached yet.
+        self._ends: dict[int, tuple[int, int]] = {}
+        #: Per partition: the next offset of noli.campaigns, if nobody else writes there.
+        self._next: dict[int, int] = {}
+        self._told_at = steady()
+        self._told = False
+        self._target: Any = None
+
+    def enter(self, app: faust.App) -> None:
+        """One agent on the calls, one task that publishes."""
+        self._target = app.topic(CAMPAIGNS, key_type=bytes, value_type=bytes)
+        self._hands.enter(app, "campaigns")
+        app.task(self._publish_often)
+
+    async def aclose(self) -> None:
+        """Follow no longer."""
+        self._closing.set()
+        await self._beside.aclose()
+
+    def ready(self) -> tuple[bool, Mapping[str, object]]:
+        """Ready once what is owned was published, and lately."""
+        late = steady() - self._told_at
+        ok = self._told and self._hands.opened and late < 5 * EVERY_S
+        return ok, {"campaigns_published_s_ago": round(late, 1)}
+
+    def _heard(self, record: Record) -> None:
+        try:
+            name, datum = self._codec.decode(record.value)
+        except UnreadableError as error:
+            # Of a newer build: a campaign is then counted again from what is known of it.
+            self._log.error("campaigns.unreadable", topic=record.topic, why=str(error))
+            return
+        if record.topic == CAMPAIGNS:
+            self._known.take(record.partition, record.key, name, datum)
+        elif record.topic == APPS:
+            self._apps = apps.folded(self._apps, name, datum)
+        elif name == "noli.Alignment":
+            found = alignment.read(datum)
+            if alignment.newer(self._aligned.get(found.app), found):
+                self._aligned[found.app] = found
+
+    def _book(self, partition: int) -> CampaignBook:
+        self._ends.pop(partition, None)
+        self._next.pop(partition, None)
+        return CampaignBook(partition, self._codec, self._known, now_ms)
+
+    async def _publish_often(self) -> None:
+        with fatal(self._settings.instance):
+            await self._beside.caught_up(_TOPICS, _START_S)
+            while not self._closing.is_set():
+                began = steady()
+                await self._publish()
+                with suppress(TimeoutError):  # it is time again
+                    async with asyncio.timeout(max(0.0, began + EVERY_S - steady())):
+                        await self._closing.wait()
+
+    async def _publish(self) -> None:
+        """What changed, then the beacons; then acknowledge what that rests on."""
+        if steady() - self._told_at > STALE_S:
+            # We were stopped, perhaps: nothing of ours is believed.
+            self._hands.forget(self._hands.books)
+        try:
+            if not self._hands.opened:
+                await self._open()
+            began = steady()
+            async with self._hands.lock:
+                await self._ask()
+                found = self._found(now_ms())
+                upto = self._hands.positions()
+        except (Behind, scan.LogUnavailable) as error:
+            self._log.warning("campaigns.not_known", why=str(error))
+            return
+        if steady() - began > STALE_S:
+            self._hands.forget(self._hands.books)
+            return
+        await self._deliver(found)
+        await self._deliver(self._beacons(upto))
+        self._told_at, self._told = steady(), True
+        self._hands.acknowledge(upto)
+        self._tell()
+
+    async def _open(self) -> None:
+        """Take up what came to us; that may take long, and is no sign of having been stopped."""
+        await self._beside.caught_up([CAMPAIGNS], _START_S)
+        async with self._hands.lock:
+            await self._hands.open()
+        self._told_at = steady()
+
+    async def _ask(self) -> None:
+        """Where the calls end now; a partition that has yet to get there keeps its end."""
+        asked = now_ms()
+        ends = (await self._beside.ends([CALLS]))[CALLS]
+        for number, book in self._hands.books.items():
+            if ends[number] < book.position:
+                self._log.error("calls.replaced", partition=number, end=ends[number])
+                book.replaced(ends[number])
+            self._ends.setdefault(number, (ends[number], asked))
+
+    def _found(self, now: int) -> list[_Outgoing]:
+        found = []
+        for number, book in self._hands.books.items():
+            for tally in book.publishable(self._confirmed, now):
+                tally.changed = False  # whatever comes from here on is told the next time
+                record = campaign_record(tally.record(now), self._settings.instance)
+                key = campaign_key(tally.controller, tally.campaign)
+                found.append((number, key, self._codec.encode(CAMPAIGN, record)))
+        return found
+
+    def _confirmed(self, controller: str) -> int | None:
+        return confirmed_as_of(controller, self._apps, self._aligned)
+
+    def _beacons(self, upto: Mapping[int, int]) -> list[_Outgoing]:
+        """One of each partition whose calls are counted up to where they ended."""
+        found = []
+        for number, position in upto.items():
+            end, asked = self._ends.get(number, (position + 1, 0))
+            if position < end:
+                continue
+            del self._ends[number]
+            beacon = {
+                "partition": number, "as_of": asked, "at": now_ms(), "read": position,
+                "watcher": self._settings.instance,
+            }  # fmt: skip
+            found.append((number, BEACON_KEY, self._codec.encode(CAMPAIGN_BEACON, beacon)))
+        return found
+
+    async def _deliver(self, found: list[_Outgoing]) -> None:
+        """Return once the broker has all; anything else ends the process."""
+        sent = [
+            await self._target.send(partition=number, key=key, value=value)
+            for number, key, value in found
+        ]
+        async with asyncio.timeout(_DELIVERY_S):
+            placed = await asyncio.gather(*sent)
+        for place in sorted((place.partition, place.offset) for place in placed):
+            self._stands(*place)
+
+    def _stands(self, partition: int, offset: int) -> None:
+        """A record of ours stands there; before it another watcher's, if it is not the next."""
+        if offset > self._next.get(partition, offset):
+            self._log.warning("campaigns.foreign", partition=partition, offset=offset)
+            if (book := self._hands.books.get(partition)) is not None:
+                book.restate()
+        self._next[partition] = offset + 1
+
+    def _tell(self) -> None:
+        """For Prometheus."""
+        tallies = [tally for book in self._hands.books.values() for tally in book.all()]
+        metrics.OVER.set(sum(tally.over for tally in tallies))
+        metrics.HOLDS_PENDING.set(sum(tally.pending for tally in tallies))
