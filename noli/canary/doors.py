@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx2
 import orjson
@@ -14,6 +14,8 @@ from noli.runtime.logging import get_logger
 from noli.runtime.settings import Settings
 
 log = get_logger()
+
+T = TypeVar("T")
 
 #: A door that has not answered by then is asked again, in seconds: the late bound.
 _TIMEOUT_S: Final = 5.0
@@ -35,23 +37,19 @@ class Doors:
 
     async def offer(self, event: Mapping[str, Any]) -> int | None:
         """Post one event; when it was accepted (ms), None where it was not."""
-        answer = await self._ask(self._events, event, HTTPStatus.ACCEPTED)
-        return None if answer is None else times.parse(answer["accepted"])
+        return await self._ask(self._events, event, HTTPStatus.ACCEPTED, _accepted)
 
     async def verdict(self, question: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Ask one question; None where there is no answer."""
-        answer = await self._ask(self._decisions, {"queries": [question]}, HTTPStatus.OK)
-        if answer is None:
-            return None
-        found: Mapping[str, Any] = answer["decisions"][0]
-        return found
+        asked = {"queries": [question]}
+        return await self._ask(self._decisions, asked, HTTPStatus.OK, _first)
 
     async def ready(self) -> bool:
         """Whether both say that they are."""
         for url in (self._events, self._decisions):
             try:
                 answer = await self._client.get(url.partition("/v1/")[0] + "/readyz")
-            except httpx2.TransportError:
+            except httpx2.HTTPError:
                 return False
             if answer.status_code != HTTPStatus.OK:
                 return False
@@ -61,17 +59,24 @@ class Doors:
         """Hang up."""
         await self._client.aclose()
 
-    async def _ask(self, url: str, body: Mapping[str, Any], good: HTTPStatus) -> Any:  # noqa: ANN401 - JSON
+    async def _ask(
+        self, url: str, body: Mapping[str, Any], good: HTTPStatus, read: Callable[[Any], T]
+    ) -> T | None:
+        """What `read` makes of a good answer's JSON."""
         try:
             answer = await self._client.post(url, content=orjson.dumps(body))
-        except httpx2.TransportError as error:
+            if answer.status_code != good:
+                self._note(url, f"HTTP {answer.status_code}")
+                return None
+            found = read(answer.json())
+        except httpx2.HTTPError as error:
             self._note(url, type(error).__name__)
             return None
-        if answer.status_code != good:
-            self._note(url, f"HTTP {answer.status_code}")
+        except (ValueError, LookupError, TypeError):
+            self._note(url, "an answer that is not ours; is there a proxy between?")
             return None
         self._note(url, "")
-        return answer.json()
+        return found
 
     def _note(self, url: str, wrong: str) -> None:
         if wrong != self._wrong.get(url, ""):
@@ -80,6 +85,15 @@ class Doors:
             else:
                 log.info("canary.let_in_again", url=url)
         self._wrong[url] = wrong
+
+
+def _accepted(answer: Any) -> int:  # noqa: ANN401 - JSON
+    return times.parse(answer["accepted"])
+
+
+def _first(answer: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
+    (found,) = answer["decisions"]
+    return {"allowed": bool(found["allowed"]), "reasons": tuple(found["reasons"])}
 
 
 def key(settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """Sends the canaries and follows them: one cadence for each perch, one ear, one book-keeper.
 
-On each perch a stop, then a consent, on one contact after the other, a period apart. The next post
+On each perch a consent, then a stop, on one contact after the other, a period apart. The next post
 waits for the lookup to hold the one before, not for the applications: each is followed by itself.
 """
 
@@ -160,7 +160,8 @@ class Prober:
         await self._opened.wait()
         due = steady()
         for bird in itertools.cycle(self._flocks[perch]):
-            for objects in (True, False):
+            # The stop last: who ignores it is still wrong when what was applied is read back.
+            for objects in (False, True):
                 await self._pause(due - steady())
                 due = max(due, steady() - self._p.period_s) + self._p.period_s
                 await self._post(perch, bird, objects=objects)

@@ -198,7 +198,7 @@ async def test_stop_and_consent_go_round_and_every_application_is_followed(
         await world.until(lambda world: len(world.offered) > 2 * PARTITIONS)
         assert made.ready() == (True, {"perches": 1, "applications": 2})
     kinds = [event["type"].split(".")[1] for event in world.offered]
-    assert kinds[:6] == ["objection", "consent"] * 3
+    assert kinds[:6] == ["consent", "objection"] * 3
     contacts = [event["data"]["contact"]["value"] for event in world.offered]
     assert len(set(contacts)) == PARTITIONS
     assert len({event["id"] for event in world.offered}) == len(world.offered)

@@ -24,6 +24,8 @@ class Wish:
     data: Path
     apps: Path | None = None
     suppressors: int = 1
+    #: Whether canaries are wanted, where the settings do not say that there are none.
+    canary: bool = True
 
 
 def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
@@ -40,7 +42,7 @@ def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
     credentials.pepper(data)
     credentials.api_key(data)
     credentials.canary_key(data)
-    probed = settings.load().canary_seconds > 0
+    probed = wish.canary and settings.load().canary_seconds > 0
     rows = tuple(workers.table(found, wish.suppressors, canary=probed))
     made = plan.Plan(data, rows, plan.choose_ports(data, rows), java, parts, folder)
     made.write()
