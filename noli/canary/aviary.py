@@ -31,7 +31,7 @@ class Aviary:
             metrics.ground(name)
         for name in running.keys() - self._running.keys():
             probe = self.probes.setdefault(name, Probe(name))
-            metrics.begin(name, (probe.sent, probe.confirmed, probe.lost, probe.late))
+            metrics.begin(name)
             if probe.last_ok is not None:
                 metrics.LAST_SUCCESS.labels(name).set(probe.last_ok / _S)
         for name, probe in self.probes.items():

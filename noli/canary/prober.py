@@ -52,6 +52,13 @@ class Public(Protocol):
         """Ask."""
 
 
+class Offered(NamedTuple):
+    """When a post was accepted, ms, if it was; and how often it was offered."""
+
+    accepted: int | None
+    times: int
+
+
 class Parts(NamedTuple):
     """What a prober works with. `partitions`: of the decisions; `period_s`: between two posts."""
 
@@ -170,24 +177,27 @@ class Prober:
         """One flight, until the lookup has seen it or is given up."""
         sent = now_ms()
         event = saying.event(perch, bird.contact, str(uuid.uuid4()), objects=objects)
-        accepted = await self._offered(event)
-        names = self._on.get(perch, frozenset())
-        if accepted is None:
-            self._aviary.refused(names, bird)
+        offered, names = await self._offered(event), self._on.get(perch, frozenset())
+        if offered.accepted is None:
+            if offered.times > 1:  # else this process slept in the middle of it
+                self._aviary.refused(names, bird)
             return
-        flight = Flight(bird.token, objects, sent, accepted)
+        flight = Flight(bird.token, objects, sent, offered.accepted)
         self._aviary.launched(names, flight)
         if (at := await self._seen(perch, bird, flight)) is not None:
             self._aviary.seen(names, flight, at)
 
-    async def _offered(self, event: Mapping[str, Any]) -> int | None:
+    async def _offered(self, event: Mapping[str, Any]) -> Offered:
         """Insist, always with the same id, until it is accepted or lost."""
+        times = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(LOST_MS / _S):
-                while (accepted := await self._p.doors.offer(event)) is None:
+                while True:
+                    times += 1
+                    if (accepted := await self._p.doors.offer(event)) is not None:
+                        return Offered(accepted, times)
                     await self._pause(_AGAIN_S)
-                return accepted
-        return None
+        return Offered(None, times)
 
     async def _seen(self, perch: Perch, bird: Bird, flight: Flight) -> int | None:
         """When the lookup answered as the flight wants it, ms."""

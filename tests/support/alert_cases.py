@@ -169,6 +169,7 @@ _WATERMARK = 'noli_app_watermark_timestamp_seconds{{app="{}"}}'
 _ALIGNED = "noli_aligned_watermark_timestamp_seconds"
 _BEACON = 'noli_beacon_as_of_timestamp_seconds{partition="0"}'
 _LOST = 'noli_probe_lost_total{app="crm"}'
+_LATE = 'noli_probe_late_total{app="crm"}'
 _SENT = 'noli_probe_sent_total{app="crm"}'
 
 _ALIGNMENT: Final = (
@@ -209,6 +210,9 @@ _ALIGNMENT: Final = (
     Case("NoliProbeLost", "lost an hour ago", {_LOST: "0x5 1x70"}, at="70m"),
     Case("NoliProbeLost", "first seen at 1, after a crash", {_LOST: "_x5 1x10"}, CRM, "7m"),
     Case("NoliProbeLost", "a restart from 3 to 0 is no loss", {_LOST: "3x12 0x10"}, at="15m"),
+    Case("NoliProbeLate", "five in two minutes", {_LATE: "0x5 3x1 5x10"}, CRM, "8m"),
+    Case("NoliProbeLate", "one, on a bad second", {_LATE: "0x5 1x10"}, at="8m"),
+    Case("NoliProbeLate", "a restart", {_LATE: "50x8 0x10"}, at="10m"),
     Case("NoliProbesSilent", "sent no more", {_SENT: "0+60x5 300x20"}, CRM, "12m"),
     Case("NoliProbesSilent", "one a second", {_SENT: "0+60x20"}),
     Case("NoliProbesSilent", "a restart", {_SENT: "0+60x8 0+60x10"}, at="9m"),

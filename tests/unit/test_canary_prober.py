@@ -229,7 +229,7 @@ async def test_an_application_that_confirms_nothing_is_lost_and_delays_no_other(
 async def test_a_shut_intake_is_insisted_on_with_the_same_event_and_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A stop that cannot even be said is lost for all; counts go on from the book."""
+    """A stop that cannot even be said is lost for all; the book goes on from the one before."""
     monkeypatch.setattr(prober, "LOST_MS", 100)
     world = World(an_app("unheard"))
     world.shut = True
@@ -240,7 +240,30 @@ async def test_a_shut_intake_is_insisted_on_with_the_same_event_and_lost(
     assert (book.missing, book.confirmed, book.sent) == ("intake", 38, 38 + book.lost)
     ids = [event["id"] for event in world.offered]
     assert ids[0] == ids[1]
-    assert sample("lost", "unheard") == book.lost
+    assert sample("lost", "unheard") == book.lost - 2  # since this process began
+
+
+async def test_a_prober_that_slept_in_the_middle_of_a_post_blames_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One offer without an answer for 20 s is our sleep: an intake that is away is asked more."""
+    monkeypatch.setattr(prober, "LOST_MS", 50)
+    world = World(an_app("innocent"))
+    slept = asyncio.Event()
+    offer = world.offer
+
+    async def once(event: Mapping[str, Any]) -> int | None:
+        if not slept.is_set():
+            slept.set()
+            await asyncio.Event().wait()
+        return await offer(event)
+
+    monkeypatch.setattr(world, "offer", once)
+    async with probed(world, monkeypatch):
+        await world.until(
+            lambda world: "innocent" in world.written and world.written["innocent"].confirmed > 1
+        )
+    assert world.written["innocent"].lost == 0
 
 
 async def test_a_paused_application_is_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +282,7 @@ async def test_a_paused_application_is_left_in_peace(monkeypatch: pytest.MonkeyP
         world.apps["rests"] = an_app("rests", Standing.PAUSED)
         await world.until(lambda _: made.ready()[1]["perches"] == 0)
         assert REGISTRY.get_sample_value(name, last_ok) is None
+        assert REGISTRY.get_sample_value("noli_probe_sent_total", last_ok) is None
     assert world.written["rests"].lost == 0
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from deploy.observability.rules.model import PAGE, TICKET, Alert, Clock, Group, happened
+
+#: Late canaries in five minutes that are a bad second, not a slow application.
+_LATE_MOST: Final = 3
 
 
 def group(clock: Clock) -> Group:
@@ -52,6 +57,14 @@ def _canaries(clock: Clock) -> tuple[Alert, ...]:
             "An objection of nobody was posted and never confirmed: one of a person may be lost in"
             " the same way.",
             "probe-lost.md",
+        ),
+        Alert(
+            "NoliProbeLate",
+            f"increase(noli_probe_late_total[{five}]) > {_LATE_MOST}",
+            PAGE,
+            "canaries reach {{ $labels.app }} later than 5 s",
+            "Opt-outs arrive, and later than promised.",
+            "probe-late.md",
         ),
         Alert(
             "NoliProbesSilent",

@@ -12,8 +12,6 @@ from noli.runtime.metrics.exposition import REGISTRY
 
 #: Around the objective (5 s); below it what a healthy machine shows.
 _BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
-#: Applications whose counters have begun in this process.
-_BEGUN: Final[set[str]] = set()
 
 #: Probes sent; none for a while: the canary's process is stuck.
 SENT = Counter("noli_probe_sent_total", "Probes sent.", ["app"], registry=REGISTRY)
@@ -43,7 +41,8 @@ SECONDS = Histogram(
     buckets=_BUCKETS,
     registry=REGISTRY,
 )
-#: When a probe last came all the way through; absent while the application is paused.
+#: When a probe last came all the way through. Absent, as all of these, while the application is
+#: paused.
 LAST_SUCCESS = Gauge(
     "noli_probe_last_success_timestamp_seconds",
     "The last probe that was confirmed.",
@@ -51,17 +50,17 @@ LAST_SUCCESS = Gauge(
     registry=REGISTRY,
 )
 
+_ALL: Final = (SENT, CONFIRMED, LOST, LATE, SECONDS, LAST_SUCCESS)
 
-def begin(app: str, counts: tuple[int, int, int, int]) -> None:
-    """Let the series of an application exist; counters go on from (sent, confirmed, lost, late)."""
-    if app in _BEGUN:
-        return
-    _BEGUN.add(app)
-    for counter, count in zip((SENT, CONFIRMED, LOST, LATE), counts, strict=True):
-        counter.labels(app).inc(count)
+
+def begin(app: str) -> None:
+    """Let the series of an application exist, at 0, before anything happened."""
+    for counter in (SENT, CONFIRMED, LOST, LATE):
+        counter.labels(app)
     SECONDS.labels(app)
 
 
 def ground(app: str) -> None:
-    """It is told nothing now: its last success grows old, and that is no alarm."""
-    LAST_SUCCESS.remove_by_labels({"app": app})
+    """It is told nothing now: that nothing moves, and its last success grows old, is no alarm."""
+    for metric in _ALL:
+        metric.remove_by_labels({"app": app})
