@@ -13,22 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, Protocol
 
-import orjson
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
 
 from noli.domain import times
 from noli.replica.changes.feed import Told
 from noli.replica.follow import LogUnavailable
 from noli.replica.gate import Gate
 from noli.replica.head import Head, Refused
-from noli.replica.lookup.slots import Slots
+from noli.runtime import eventstream
 from noli.runtime.apikeys import Keyring
 from noli.runtime.clock import steady
 from noli.runtime.logging import get_logger
 from noli.runtime.problem import Problem, unavailable
 from noli.runtime.registry import RegistryUnavailable
+from noli.runtime.slots import Slots
 
 log = get_logger()
 
@@ -44,9 +43,6 @@ CUT_S: Final = 30.0
 
 #: After which a client asks again whether the log is there, in seconds.
 _RETRY_AFTER_S: Final = 5
-
-#: What browsers' EventSource waits before it comes back, in ms.
-_RETRY: Final = b"retry: 1000\n\n"
 
 
 class Feed(Protocol):
@@ -74,32 +70,6 @@ class Feed(Protocol):
 Feeds = Callable[[Collection[str]], Feed]
 
 
-class _Events(StreamingResponse):
-    """Watches how long the client takes."""
-
-    def __init__(self, stream: _Stream, over: Callable[[], None]) -> None:
-        super().__init__(stream.events(), media_type="text/event-stream")
-        self.headers["Cache-Control"] = "no-store"
-        self._stream = stream
-        self._over = over
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def timed(message: Message) -> None:
-            began = steady()
-            async with asyncio.timeout(CUT_S):
-                await send(message)
-            self._stream.slow |= steady() - began > SLOW_S
-
-        try:
-            await super().__call__(scope, receive, timed)
-        except TimeoutError:
-            log.warning("changes.cut", reason="the client took nothing", seconds=CUT_S)
-            raise
-        finally:
-            self._stream.close()
-            self._over()
-
-
 class _Stream:
     """One client: a feed on a thread of its own."""
 
@@ -124,7 +94,7 @@ class _Stream:
 
     async def events(self) -> AsyncIterator[bytes]:
         """The stream's bytes, until the client leaves, is too slow, or the log fails."""
-        yield _RETRY
+        yield eventstream.RETRY
         yield self._reset(self._lost) if self._lost else self._position()
         beat_at = steady() + HEARTBEAT_S
         while not self.slow:
@@ -135,14 +105,18 @@ class _Stream:
                 yield self._reset(str(refusal))
                 continue
             if told:
-                yield b"".join(_event("change", each.at, each.data) for each in told)
+                yield b"".join(eventstream.event("change", each.at, each.data) for each in told)
                 beat_at = steady() + HEARTBEAT_S
             elif steady() >= beat_at:
                 yield b": heartbeat\n\n" + self._position()
                 beat_at = steady() + HEARTBEAT_S
         why = f"the client took longer than {SLOW_S:g} s; come back with Last-Event-ID"
         log.warning("changes.slow", reason=why)
-        yield _event("slow", self._known.at(), {"why": why})
+        yield eventstream.event("slow", self._known.at(), {"why": why})
+
+    def waited(self, seconds: float) -> None:
+        """The client took so long for a piece."""
+        self.slow |= seconds > SLOW_S
 
     def close(self) -> None:
         """Let go of the feed, once its thread is done with it."""
@@ -161,11 +135,11 @@ class _Stream:
     def _position(self) -> bytes:
         as_of = self._known.as_of()
         data = {"as_of": None if as_of is None else times.text(as_of)}
-        return _event("position", self._known.at(), data)
+        return eventstream.event("position", self._known.at(), data)
 
     def _reset(self, why: str) -> bytes:
         remedy = "forget every verdict held, ask /v1/decisions again; changes go on from here"
-        return _event("reset", self._known.at(), {"why": why, "remedy": remedy})
+        return eventstream.event("reset", self._known.at(), {"why": why, "remedy": remedy})
 
 
 def changes_handler(
@@ -186,10 +160,11 @@ def changes_handler(
             stream.close()
             slots.free()
             raise
-        return _Events(stream, slots.free)
+
+        def over() -> None:
+            stream.close()
+            slots.free()
+
+        return eventstream.Events(stream.events(), waited=stream.waited, over=over, cut_s=CUT_S)
 
     return get_changes
-
-
-def _event(name: str, at: str, data: object) -> bytes:
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (at.encode(), name.encode(), orjson.dumps(data))

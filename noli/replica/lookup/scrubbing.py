@@ -21,7 +21,6 @@ from starlette.types import Message, Receive, Scope, Send
 from noli.replica.gate import Gate
 from noli.replica.lookup.kept import MOST, Kept
 from noli.replica.lookup.received import received
-from noli.replica.lookup.slots import Slots
 from noli.replica.scrub import certificate, certifying
 from noli.replica.scrub.asked import CSV, NDJSON, PARQUET, Asked, Result, Tally, Unusable
 from noli.replica.scrub.lines import Lines
@@ -33,6 +32,7 @@ from noli.runtime.apikeys import Keyring
 from noli.runtime.clock import now_ms
 from noli.runtime.logging import get_logger
 from noli.runtime.problem import Problem
+from noli.runtime.slots import Slots
 
 log = get_logger()
 
