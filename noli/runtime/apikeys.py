@@ -115,13 +115,21 @@ class Keyring:
             raise Problem(403, "forbidden", f"this API key lacks the scope {wanted}")
         return key
 
+    def still(self, key: Key) -> bool:
+        """Whether a key that was known is so still, with the same scopes."""
+        self._follow()
+        return self._keys.get(key.hash) == key
+
     def _find(self, presented: str) -> Key | None:
-        if clock.steady() >= self._next_look:
-            self._look()
+        self._follow()
         wanted = digest(presented)
         # Found by hash, so timing tells about the hash of a guess at most; compared whole anyway.
         key = self._keys.get(wanted)
         return key if key is not None and hmac.compare_digest(key.hash, wanted) else None
+
+    def _follow(self) -> None:
+        if clock.steady() >= self._next_look:
+            self._look()
 
     def _look(self) -> None:
         self._next_look = clock.steady() + RELOAD_S

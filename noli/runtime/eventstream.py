@@ -24,6 +24,10 @@ def event(name: str, at: str, data: object) -> bytes:
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (at.encode(), name.encode(), orjson.dumps(data))
 
 
+def _unwatched(_seconds: float) -> None:
+    """However long it took."""
+
+
 class Events(StreamingResponse):
     """A stream of events; `over` is called at its end, however it comes.
 
@@ -35,9 +39,9 @@ class Events(StreamingResponse):
         self,
         content: AsyncIterator[bytes],
         *,
-        waited: Callable[[float], None],
         over: Callable[[], None],
         cut_s: float,
+        waited: Callable[[float], object] = _unwatched,
     ) -> None:
         super().__init__(content, media_type="text/event-stream")
         self.headers["Cache-Control"] = "no-store"

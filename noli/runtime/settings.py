@@ -104,6 +104,17 @@ class Settings(BaseSettings):
     canary_key_file: Annotated[
         Path, Field(description="API key of `canary`, the key itself; scopes as `noli up` mints.")
     ] = Path(".noli/canary-key")
+    board_open: Annotated[
+        bool,
+        Field(
+            description="The board is shown without an API key. For development: refused unless "
+            "`NOLI_HTTP_HOST` is a loopback address. A contact's timeline needs a key all the same."
+        ),
+    ] = False
+    runbooks_url: Annotated[
+        str,
+        Field(description="Where docs/runbooks is published; links of the board begin so."),
+    ] = ""
     log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
 
 

@@ -91,7 +91,7 @@ def test_compose_and_local_broker_have_the_same_settings() -> None:
             assert docker.get(name) == local.get(name), name
 
 
-@pytest.mark.parametrize("service", ["kafka", "registry", "intake", "lookup"])
+@pytest.mark.parametrize("service", ["kafka", "registry", "intake", "lookup", "status"])
 def test_published_ports_can_be_moved_and_stay_on_this_machine(service: str) -> None:
     """Each published port is overridable by environment and bound to the loopback address."""
     for port in compose()["services"][service]["ports"]:

@@ -70,9 +70,9 @@ def quick_java() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
-    """A detached stack of three ready stand-ins."""
+    """A detached stack of four ready stand-ins."""
     data = tmp_path_factory.mktemp("well") / "data"
-    names = ("intake", "lookup", "suppress-0")
+    names = ("intake", "lookup", "status", "suppress-0")
     plan = plan_of(data, *(Worker(name, STAND_IN, name) for name in names))
     try:
         started(plan)
@@ -95,11 +95,12 @@ def test_endpoints_are_complete_and_lead_somewhere(well: Plan) -> None:
         "processes",
     }
     assert path.stat().st_mode & 0o777 == 0o600
-    assert set(found["processes"]) == {"intake", "lookup", "suppress-0"}
+    assert set(found["processes"]) == {"intake", "lookup", "status", "suppress-0"}
     for pid in found["processes"].values():
         assert psutil.pid_exists(pid)
     assert httpx2.get(f"{found['intake']}/readyz").json()["stand_in"] == "intake"
     assert httpx2.get(f"{found['lookup']}/readyz").json()["stand_in"] == "lookup"
+    assert httpx2.get(f"{found['status']}/readyz").json()["stand_in"] == "status"
 
 
 def test_a_killed_worker_is_back_at_once_on_its_port(well: Plan) -> None:

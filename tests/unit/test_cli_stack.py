@@ -255,6 +255,7 @@ def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:
         "replica",
         "lookup",
         "watch-0",
+        "status",
         "connectors-crm",
         "canary",
     ]

@@ -109,7 +109,7 @@ def _endpoints(supervisor: Supervisor) -> Padding:
     plan = supervisor.plan
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(min_width=_NAME_WIDTH)
-    for name in ("intake", "lookup"):
+    for name in ("status", "intake", "lookup"):
         if name in plan.ports:
             table.add_row(name, plan.url(name))
     table.add_row("kafka", f"{HOST}:{plan.ports['kafka']}")

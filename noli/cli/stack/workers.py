@@ -44,6 +44,8 @@ def table(apps: Sequence[App], suppressors: int, *, canary: bool = True) -> list
         Worker("replica", "noli.replica", "replica"),
         Worker("lookup", "noli.replica.lookup", "replica"),
         Worker("watch-0", "streams.watch", "watch-0"),
+        # For whoever sits at this machine: it listens on loopback only.
+        Worker("status", "noli.board", "status", {"NOLI_BOARD_OPEN": "true"}),
         *(connector(app) for app in apps),
         *([Worker("canary", "noli.canary", "canary")] if canary else ()),
     ]

@@ -23,4 +23,5 @@ SECTIONS: Final = (
     "watching",
     "canaries",
     "campaigns",
+    "board",
 )

@@ -1,0 +1,100 @@
+"""All that a board knows: the applications, and what was last said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from noli.board.lags import Lags
+from noli.board.news import GONE, UNREADABLE, News
+from noli.wire import apps
+from noli.wire.apps import App, State
+from schemas.names import ALIGNMENT, APPS, CAMPAIGNS, CANARIES, QUARANTINE
+
+Datum = Mapping[str, Any]
+
+#: The key of all applications together in noli.alignment.
+OVERALL: Final = "*"
+
+#: A record in noli.quarantine: partition and offset.
+Place = tuple[int, int]
+
+
+class Quarantined(NamedTuple):
+    """A record that waits for a human; nothing of what it holds. `at` in ms."""
+
+    at: int
+    topic: str
+    reason: str
+
+
+class Known:
+    """What was told so far. For one thread."""
+
+    def __init__(self) -> None:
+        self._apps: dict[str, App] = {}
+        #: By key, the newest record; None: it cannot be read, so nothing is known.
+        self.alignment: dict[str, Datum | None] = {}
+        self.canaries: dict[str, Datum | None] = {}
+        self.campaigns: dict[str, Datum | None] = {}
+        self.quarantine: dict[Place, Quarantined] = {}
+        self._resolved: set[Place] = set()
+        self.lags = Lags()
+        self._take: Mapping[str, Callable[[News], None]] = {
+            APPS: self._act,
+            ALIGNMENT: self._align,
+            CANARIES: lambda news: _newest(self.canaries, news),
+            CAMPAIGNS: self._count,
+            QUARANTINE: self._hold,
+        }
+
+    @property
+    def apps(self) -> dict[str, App]:
+        """The registered applications, by name; removed ones are not among them."""
+        there = {name: app for name, app in self._apps.items() if app.state is not State.REMOVED}
+        return dict(sorted(there.items()))
+
+    def take(self, news: Iterable[News]) -> None:
+        """Know what is new, in the order of the log."""
+        for each in news:
+            self._take[each.topic](each)
+
+    def _act(self, news: News) -> None:
+        if news.datum is not None:  # a newer build's can change nothing here
+            self._apps = apps.folded(self._apps, news.name, news.datum)
+
+    def _align(self, news: News) -> None:
+        _newest(self.alignment, news)
+        if news.datum is not None:
+            self.lags.told(news.key, news.datum["at"], news.datum["as_of"])
+
+    def _count(self, news: News) -> None:
+        known = self.campaigns.get(news.key)
+        if known is None or news.datum is None or _calls(news.datum) >= _calls(known):
+            _newest(self.campaigns, news)  # else: of a watcher that had been replaced
+
+    def _hold(self, news: News) -> None:
+        place = (news.partition, news.offset)
+        if news.name == "noli.QuarantineResolved" and news.datum is not None:
+            resolved = (news.datum["partition"], news.datum["offset"])
+            if self.quarantine.pop(resolved, None) is None:
+                self._resolved.add(resolved)  # said before what it resolves was read
+        elif place in self._resolved:
+            self._resolved.discard(place)
+        elif news.datum is not None:
+            datum = news.datum
+            self.quarantine[place] = Quarantined(datum["at"], datum["topic"], datum["reason"])
+        elif news.name == UNREADABLE:
+            self.quarantine[place] = Quarantined(news.at, QUARANTINE, "unreadable")
+
+
+def _newest(found: dict[str, Datum | None], news: News) -> None:
+    if news.name == GONE:
+        found.pop(news.key, None)
+    else:
+        found[news.key] = news.datum
+
+
+def _calls(campaign: Datum) -> int:
+    calls: int = campaign["attended"] + campaign["silent"]
+    return calls
