@@ -10,6 +10,7 @@ from noli.canary.aviary import Aviary
 from noli.canary.listening import Listener, starts
 from noli.canary.prober import Parts, Prober
 from noli.runtime import logging, registry, scan, settings
+from noli.runtime.announce import announce
 from noli.runtime.apps import Following
 from noli.runtime.aside import aside
 from noli.runtime.health import Health
@@ -26,6 +27,7 @@ async def serve(stop: Stop) -> None:
     """Probe until asked to stop; where canaries are not wanted, only wait for that."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
+    announce(config)
     if not config.canary_seconds:
         await _idle(config, stop)
         return

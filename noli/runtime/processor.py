@@ -118,6 +118,7 @@ class Processor:
             self._rota.remove(number)
             self._outputs.disown(number)
             self._beacons.forget(number)
+            loop.SOURCE_END.remove(self._topology.decisions, str(number))
             part.store.close()
         loop.OWNED_PARTITIONS.set(len(self._parts))
 
@@ -193,6 +194,14 @@ class Processor:
                 return
         self._chores_at = steady() + _CHORES_EVERY_S
 
+    def _tell(self) -> None:
+        """What is held, and where it ends."""
+        loop.STATE_ENTRIES.set(sum(part.store.entries() for part in self._parts.values()))
+        topic = self._topology.decisions
+        for number in self._parts if topic else ():
+            end = self._outputs.next_offset(topic, number)
+            loop.SOURCE_END.labels(topic, number).set(end)
+
     def _tick(self) -> None:
         for foreign in self._repairs.look():
             part = self._parts.get(foreign.gap.partition)
@@ -202,5 +211,5 @@ class Processor:
         self._beacons.tick({number: part.epoch for number, part in self._parts.items()})
         if steady() >= self._commit_at:
             self._lanes.commit()
-            loop.STATE_ENTRIES.set(sum(part.store.entries() for part in self._parts.values()))
+            self._tell()
             self._commit_at = steady() + _COMMIT_EVERY_S

@@ -11,13 +11,13 @@ from noli.runtime import scan
 from noli.runtime.beside import Behind
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
-from noli.runtime.metrics import watching
 from noli.wire.alignment import OVERALL, Aligned, Origin
 from schemas.names import ALIGNMENT, RECEIPTS
 from streams.watch.alignment import Signature, overall
 from streams.watch.book import Book
 from streams.watch.fatal import fatal
 from streams.watch.hands import Hands
+from streams.watch.telling import Telling
 from streams.watch.world import Surroundings
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class AlignmentRoom:
         self._closing = asyncio.Event()
         self._hands = Hands(settings, RECEIPTS, self._book)
         self._around = Surroundings(settings, codec)
+        self._telling = Telling()
         self._told_at = steady()
         self._lag: float | None = None
         self._target: Any = None
@@ -116,7 +117,8 @@ class AlignmentRoom:
         await self._deliver([one for each in found.values() for one in each])
         self._told_at = steady()
         self._acknowledge(found, upto)
-        self._tell()
+        self._telling.tell(self._around.aligned, self._around.world)
+        self._lag = 0.0
 
     async def _open(self) -> None:
         """Take up what came to us; that may take long, and is no sign of having been stopped."""
@@ -156,13 +158,3 @@ class AlignmentRoom:
             if (book := self._hands.books.get(partition)) is not None:
                 book.published(one for one in found[partition] if one.app != OVERALL)
         self._hands.acknowledge(upto)
-
-    def _tell(self) -> None:
-        """For Prometheus."""
-        for app, one in self._around.aligned.items():
-            as_of = (one.as_of or 0) / _S
-            if app == OVERALL:
-                watching.ALIGNED_WATERMARK.set(as_of)
-            else:
-                watching.APP_WATERMARK.labels(app).set(as_of)
-        self._lag = 0.0

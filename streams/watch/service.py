@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from noli.runtime import logging, registry, settings
+from noli.runtime.announce import announce
 from noli.runtime.health import Health
 from noli.runtime.process import die
 from streams.watch.app import create_app
@@ -38,6 +39,7 @@ async def serve(stop: Stop) -> None:
     """Run every room until asked to stop. Raises what broke the app."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
+    announce(config)
     codec = registry.codec(config)
     rooms = [make(config, codec) for make in ROOMS]
     app = create_app(config, rooms)

@@ -224,7 +224,7 @@ _ALIGNMENT: Final = (
 )  # fmt: skip
 
 _INVARIANT = 'noli_invariant_violations_total{invariant="log_went_back",process="suppress-0"}'
-_QUARANTINE = 'noli_quarantined_events{reason="unreadable_intent"}'
+_QUARANTINE = "noli_quarantined_events"
 _WRONG = 'noli_digest_mismatches_total{{app="crm",cause="{}"}}'
 _CONSENTS = 'noli_events_accepted_total{{kind="noli.consent.given.v1",source="{}"}}'
 _RECONCILED = 'noli_reconciliation_last_success_timestamp_seconds{app="crm"}'
@@ -249,7 +249,7 @@ _CORRECTNESS: Final = (
          {_INVARIANT: "2x30"}, at="25m"),
     Case("NoliInvariantViolated", "its disk was replaced", {_INVARIANT: "2x15 0x10"}, at="20m"),
     Case("NoliQuarantineNonEmpty", "one waits", {_QUARANTINE: "0x2 1x10"},
-         ({"reason": "unreadable_intent"},), "5m"),
+         ONE, "5m"),
     Case("NoliQuarantineNonEmpty", "resolved", {_QUARANTINE: "1x2 0x10"}, at="5m"),
     Case("NoliQuarantineNonEmpty", "nothing is scraped", {}),
     Case("NoliDigestMismatch", "it allows what is denied",

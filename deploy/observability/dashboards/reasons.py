@@ -206,7 +206,7 @@ INTEGRITY: Final = (
         "Quarantine",
         "Must be 0: each record holds everybody's alignment.",
         "none",
-        (Query("sum by (reason) (noli_quarantined_events)", "{{reason}}"),),
+        (Query("max(noli_quarantined_events)", "waiting"),),
         red=1,
     ),
     Panel(

@@ -54,3 +54,10 @@ BEACON_AS_OF = Gauge(
     ["partition"],
     registry=REGISTRY,
 )
+#: Where the frontier of an aligned application stands (noli_app_frontier_offset).
+SOURCE_END = Gauge(
+    "noli_source_end_offset",
+    "The end of an owned partition of the decisions.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)

@@ -29,18 +29,8 @@ APP_FRONTIER = Gauge(
     ["app", "topic", "partition"],
     registry=REGISTRY,
 )
-#: Where the frontier of an aligned application stands.
-SOURCE_END = Gauge(
-    "noli_source_end_offset",
-    "The end of a partition of the decisions.",
-    ["topic", "partition"],
-    registry=REGISTRY,
-)
 #: Must be 0: each holds the alignment of every application until a human resolves it, see
 #: docs/runbooks/quarantine.md. Its contact is suppressed meanwhile.
 QUARANTINED_EVENTS = Gauge(
-    "noli_quarantined_events",
-    "Quarantine records nobody has resolved.",
-    ["reason"],
-    registry=REGISTRY,
+    "noli_quarantined_events", "Quarantine records nobody has resolved.", registry=REGISTRY
 )
