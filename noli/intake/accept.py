@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from noli import wire
+from noli.domain import details
 from noli.domain.canary import is_canary
 from noli.domain.facts import Fact
 from noli.intake import posted
@@ -20,6 +21,7 @@ from noli.runtime.kafka import NotDurable, Outgoing, Placed
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import intake as metrics
 from noli.runtime.metrics import stages
+from noli.runtime.metrics.exposition import at_zero
 from schemas.codec import Codec
 from schemas.names import OBJECTIONS, QUARANTINE
 
@@ -85,6 +87,8 @@ class Intake:
         self._router = router
         self._recent = recent
         self._now_ms = now_ms
+        for kind in details.READERS:
+            at_zero(metrics.ACCEPTED, kind, last=(API, ONE_CLICK, CANARY))
         self._in_flight = 0
         #: Whether a stop cut short some request that still waited for the log.
         self.abandoned = False

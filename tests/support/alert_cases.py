@@ -284,6 +284,7 @@ _CORRECTNESS: Final = (
 _GROUP = 'instance="a",group="noli.suppress",topic="noli.objections",partition="0"'
 _APP = 'instance="a",group="noli.app.crm",topic="noli.decisions",partition="0"'
 _LAG = "noli_consumer_lag_records{{{}}}"
+_OWN = 'noli_beacon_as_of_timestamp_seconds{{instance="a",process="suppress-0",partition="{}"}}'
 _COMMIT = 'noli_consumer_last_commit_timestamp_seconds{instance="a",group="noli.suppress"}'
 _REWINDS = 'noli_consumer_rewinds_total{group="noli.suppress"}'
 _SECONDS = 'noli_consumer_lag_seconds{{group="noli.suppress",topic="{}",partition="0"}}'
@@ -298,6 +299,12 @@ _PIPELINE: Final = (
     Case("NoliDeadMan", "always", {}, ONE),
     Case("NoliConsumerStalled", "work, and no commit",
          {_LAG.format(_GROUP): "0x3 7x10", _COMMIT: "0x20"}, SUPPRESS),
+    Case("NoliConsumerStalled", "no beacon of one of its partitions",
+         {_OWN.format(0): "0x20", _OWN.format(1): "0+60x20"}, ({"process": "suppress-0"},)),
+    Case("NoliConsumerStalled", "a beacon a second",
+         {_OWN.format(0): "0+60x20", _OWN.format(1): "0+60x20"}),
+    Case("NoliConsumerStalled", "the partition is another's now",
+         {_OWN.format(0): "0x2 stale", _OWN.format(1): "0+60x20"}),
     Case("NoliConsumerStalled", "nothing to do", {_LAG.format(_GROUP): "0x20", _COMMIT: "0x20"}),
     Case("NoliConsumerStalled", "behind, and getting on",
          {_LAG.format(_GROUP): "900x20", _COMMIT: "0+60x20"}),

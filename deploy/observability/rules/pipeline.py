@@ -82,10 +82,13 @@ def _consumers(clock: Clock) -> tuple[Alert, ...]:
     return (
         Alert(
             "NoliConsumerStalled",
+            # A loop that is stuck tells no lag either: its beacons stop, which it cannot hide.
+            "time() - min by (instance, process) (noli_beacon_as_of_timestamp_seconds)"
+            f" > {clock.age(60)}\nor\n"
             f"time() - noli_consumer_last_commit_timestamp_seconds > {clock.age(60)}\n"
             f"and on (instance, group)\n({lagging})",
             PAGE,
-            "{{ $labels.group }} ({{ $labels.process }}) has work and committed nothing for"
+            "{{ $labels.process }} {{ $labels.group }} has got nothing done for"
             " {{ $value | humanizeDuration }}",
             "The process answers, and its loop stands still. Objections wait behind it.",
             "consumer-stalled.md",
