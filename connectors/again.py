@@ -62,9 +62,16 @@ class Again:
         touched = track.touched if track else None
         return touched is None or change.token in touched or change.token in self._waiting
 
-    def offer(self, change: Change) -> bool:
-        """Queue it behind the restrictions that wait, unless the runner has news; whether it is."""
-        if self.is_news(change):
+    def is_waiting(self, change: Change) -> bool:
+        """Whether a change of this contact waits or is in flight, or its partition is not ours."""
+        return change.token in self._waiting or change.partition not in self._tracks
+
+    def offer(self, change: Change, *, recent: bool = False) -> bool:
+        """Queue it behind the restrictions that wait, unless the runner has news; whether it is.
+
+        `recent`: no survey goes on that would know of all news; what waits is all there is.
+        """
+        if self.is_waiting(change) if recent else self.is_news(change):
             return False
         self._waiting.add(change, again=True)
         self._wake.set()
@@ -110,7 +117,13 @@ class Again:
         Denials and allowances: a target that forgot everything shows it by the one or the other.
         """
         kept = {**self._denied, **self._allowed}
-        return [change for token, (change, _) in kept.items() if token not in self._waiting]
+        return [change for change, _ in kept.values() if not self.is_waiting(change)]
+
+    def lost(self, partition: int) -> None:
+        """The partition is another one's: what it is told now we do not know."""
+        for kept in (self._denied, self._allowed):
+            for token in [t for t, (change, _) in kept.items() if change.partition == partition]:
+                del kept[token]
 
     def is_rounded(self, change: Change) -> bool:
         """Whether the application said that it denies more than this change."""

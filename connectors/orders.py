@@ -7,16 +7,14 @@ stopped process left half done, its successor begins again, until every partitio
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-from connectors.again import Again
-from connectors.drift import DANGEROUS, Cause
 from connectors.manifest import Manifest
 from connectors.protocol import Leased, Retry, Sink, Traits
-from connectors.survey import Found, Office, Survey, look
+from connectors.recent import Recent
+from connectors.survey import Office, Survey
 from noli.runtime.apps import Following
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
@@ -59,8 +57,8 @@ class Orders:
         self._log = get_logger().bind(app=office.app)
         self._task: asyncio.Task[None] | None = None
         self._job: str | None = None
-        self._looks_at = steady() + manifest.reconcile.recent_seconds
-        self._verified: dict[str, int] = {}
+        every_s = manifest.reconcile.recent_seconds
+        self._recent = Recent(office.app, office.runner, every_s, self._order)
         self._renews_at = 0.0
         #: When the application was last read back to the end, ms.
         self._reconciled = 0
@@ -76,7 +74,7 @@ class Orders:
                 if sink.traits.read_back == "exact":
                     self._tell_reconciled(self._app())
                     await self._ask_for_what_is_due(self._app())
-                    await self._look_at_recent(sink)
+                    await self._recent.look(sink, busy=self._task is not None)
                 await self._renew(sink)
         finally:
             await self._drop_task()
@@ -148,30 +146,6 @@ class Orders:
             sample = self._manifest.reconcile.sample
             await self._order(Verb.REPAIR, "reconcile.every_hours", sample)
 
-    async def _look_at_recent(self, sink: Sink) -> None:
-        every = self._manifest.reconcile.recent_seconds
-        if not every or steady() < self._looks_at or self._o.runner.again.held:
-            return
-        self._looks_at = steady() + every
-        recent = self._o.runner.again.recent()
-        if not recent:
-            return
-        try:
-            found = await look(sink, recent)
-        except Retry as error:  # it does not answer; the runner says so where it matters
-            self._log.warning("recent.unread", reason=error.reason)
-            return
-        current = {id(change) for change in self._o.runner.again.recent()}
-        again = self._o.runner.again
-        wrong = [one for one in found if id(one.change) in current and not _told(one, again)]
-        right = [
-            c for c in recent if id(c) in current and all(c is not one.change for one in found)
-        ]
-        news = [c for c in right if self._verified.get(c.token) != c.version]
-        await self._o.runner.witness.verified(news)
-        self._verified = {change.token: change.version for change in right}
-        await self._heal(wrong, volatile=sink.traits.volatile)
-
     async def _renew(self, sink: Sink) -> None:
         """Let a target with a lease go on, while nobody waits there to be refused."""
         if not isinstance(sink, Leased) or steady() < self._renews_at:
@@ -185,23 +159,6 @@ class Orders:
         except Retry as error:
             self._log.warning("lease.not_renewed", reason=error.reason)
 
-    async def _heal(self, wrong: list[Found], *, volatile: bool) -> None:
-        causes = Counter(one.cause.value for one in wrong)
-        for cause, count in causes.items():
-            delivery.MISMATCHES.labels(self._o.app, cause).inc(count)
-        dangerous = {one.cause.value for one in wrong} & DANGEROUS
-        if dangerous and self._task is None:
-            self._log.error("application.drifted", **causes)
-            await self._order(Verb.REPAIR, "recent: " + ", ".join(sorted(dangerous)))
-        elif volatile and Cause.DENIED.value in causes and self._task is None:
-            # Nobody there says no of their own: it has forgotten, and whoever may be called is not.
-            await self._order(Verb.BACKFILL, "recent: forgotten")
-
     async def _order(self, verb: Verb, reason: str, sample: float = 1.0) -> None:
         by = f"reconciler of {self._o.worker}"
         await self._o.desk.act(self._o.app, verb, by=by, reason=reason, sample=sample)
-
-
-def _told(found: Found, again: Again) -> bool:
-    """Whether it is no drift: the application said when it took it that it denies more."""
-    return found.cause is Cause.DENIED and again.is_rounded(found.change)

@@ -144,6 +144,8 @@ class Runner:
                         self._tracks.pop(happened.partition, None)
                         self._committed.pop(happened.partition, None)
                         self._waiting.drop(happened.partition)
+                        self.again.lost(happened.partition)
+                        self.witness.lost(happened.partition)
                         self.again.news()
                     case _:
                         self._take(happened)
@@ -310,6 +312,7 @@ class Runner:
                 case _:
                     settled = Settled(entry, "applied", result.note)
                     self.again.applied(entry.change, rounded=result.note is not None)
+                    self.witness.applied(entry.change)
             self._waiting.done(entry)
             batch.settled[entry.change.partition].append(settled)
         self._answered.append(batch)

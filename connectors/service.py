@@ -20,13 +20,14 @@ from connectors.receipts import Receipts
 from connectors.runner import Parts, Runner
 from connectors.snapshot import View
 from connectors.survey import Office
-from noli.runtime import logging, settings
+from noli.runtime import alignment, logging, scan, settings
 from noli.runtime import registry as schemas
 from noli.runtime.announce import announce
 from noli.runtime.apps import Desk, Following
 from noli.runtime.health import Health
 from noli.runtime.kafka import Acked
 from noli.runtime.process import Stop
+from schemas.codec import Codec
 from schemas.names import APPS, DECISIONS, RECEIPTS
 
 #: A stop takes less than 2 s, on a busy machine and whatever a target does. What is not committed
@@ -70,6 +71,7 @@ async def serve(stop: Stop) -> None:
             Desk(acked, codec, APPS),
             lambda: fenced(registry.open_sink(app, path), ledger),
             asked,
+            lambda: _wrong(config, codec, app.app),
         )
         following = await asyncio.to_thread(Following, config, codec, APPS)
         health = Health(config.http_host, config.http_port, runner.ready)
@@ -85,6 +87,16 @@ def _lens(app: Manifest, sink: Sink) -> Lens:
         third_party=app.third_party,
         canary=is_probed(app, sink.traits),
     )
+
+
+def _wrong(config: settings.Settings, codec: Codec, app: str) -> frozenset[str]:
+    """Tokens of the contacts that the watcher has as held wrongly by an application."""
+    try:
+        found = alignment.look(config, codec).get(app)
+    except scan.LogUnavailable as error:  # then they are told as verified by the next survey
+        logging.get_logger().warning("wrong.unknown", why=str(error))
+        found = None
+    return frozenset(one.token.hex() for one in found.wrong) if found else frozenset()
 
 
 async def _served(target: Sink) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -46,6 +46,11 @@ class Found(NamedTuple):
     held: Held | None
     cause: Cause
 
+    @property
+    def endangers(self) -> bool:
+        """Whether somebody may be contacted who must not be: there is something to take away."""
+        return self.cause in drift.DANGEROUS and drift.repair(self.change, self.held) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Office:
@@ -59,6 +64,8 @@ class Office:
     open_sink: Callable[[], Sink]
     #: Set when the process is to stop.
     closing: asyncio.Event
+    #: Tokens of the contacts that the application is known to hold wrongly; blocks.
+    wrong: Callable[[], Collection[str]] = tuple
 
 
 async def look(sink: Sink, changes: Sequence[Change]) -> list[Found]:
@@ -91,6 +98,8 @@ class Survey:
         self._drift: Counter[str] = Counter()
         self._told_at = steady()
         self._out: set[str] = set()
+        #: Tokens that were held wrongly, as far as anybody knew when the survey began.
+        self._known: Collection[str] = ()
 
     async def run(self) -> None:
         """Carry it out; told as done unless the partition is lost meanwhile."""
@@ -105,6 +114,7 @@ class Survey:
                     self._drift[UNREADABLE] = 1
                     await self._tell(done=True)
                     return
+                self._known = await asyncio.to_thread(self._o.wrong)
                 source = Source(self._o.view, self._partition, self._heard)
                 stack.push_async_callback(source.aclose)
                 await self._go(source, sink)
@@ -134,15 +144,35 @@ class Survey:
             )
 
     async def _compare(self, sink: Sink, changes: Sequence[Change]) -> None:
-        for one in await self._look(sink, changes):
-            if self._again.is_news(one.change):
-                continue
-            self._drift[one.cause] += 1
-            delivery.MISMATCHES.labels(self._o.app, one.cause.value).inc()
-            if self._job.verb is Verb.REPAIR and one.cause in drift.DANGEROUS:
-                change = drift.repair(one.change, one.held)
-                if change is not None:
-                    await self._offer(change, sink.traits.batch)
+        """Read back; say what was found wrong, and what was and is right now; then mend it."""
+        found = [one for one in await self._look(sink, changes) if self._counts(one)]
+        wrong = [one for one in found if one.endangers]
+        await self._testify(changes, wrong)
+        if self._job.verb is not Verb.REPAIR or not wrong:
+            return
+        for one in wrong:
+            change = drift.repair(one.change, one.held)
+            if change is not None:
+                await self._offer(change, sink.traits.batch)
+        self._out = await self._again.settle(self._out, 0)
+        again = [one.change for one in wrong]
+        await self._testify(again, [one for one in await self._look(sink, again) if one.endangers])
+
+    def _counts(self, found: Found) -> bool:
+        """Whether it is drift, and not a contact the runner has news of; it is counted then."""
+        if self._again.is_news(found.change):
+            return False
+        self._drift[found.cause] += 1
+        delivery.MISMATCHES.labels(self._o.app, found.cause.value).inc()
+        return True
+
+    async def _testify(self, changes: Sequence[Change], wrong: Sequence[Found]) -> None:
+        """Who is held wrongly, and of the others who was known to be."""
+        witness = self._o.runner.witness
+        await witness.drifted((one.change, one.cause.value) for one in wrong)
+        bad = {one.change.token for one in wrong}
+        right = [c for c in changes if c.token not in bad and not self._again.is_news(c)]
+        await witness.verified([c for c in right if witness.doubts(c) or c.token in self._known])
 
     async def _look(self, sink: Sink, changes: Sequence[Change]) -> list[Found]:
         """However long the target takes to answer."""

@@ -84,11 +84,15 @@ class Attempt(NamedTuple):
 
 
 class Wrong(NamedTuple):
-    """A verdict the application is known not to hold. `accepted`, ms: of the oldest such."""
+    """A verdict the application is known not to hold. `accepted`, ms: of the oldest such.
+
+    `found`: offset in noli.receipts from which on it can be found again.
+    """
 
     partition: int
     token: bytes
     version: int
+    found: int
     accepted: int
     outcome: str
     reason: str | None

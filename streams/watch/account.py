@@ -53,15 +53,12 @@ class Account:
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_ATTEMPTS))
     #: Of the last report, ms.
     reported_at: int | None = None
-    #: By token of `wrong`: offset in the receipts from which on it can be found again.
-    found: dict[bytes, int] = field(default_factory=dict)
 
     @classmethod
     def restored(cls, known: Aligned) -> Account:
         """As a watcher published it."""
         account = cls(known.app, {point.partition: point for point in known.points})
         account.wrong = {one.token: one for one in known.wrong}
-        account.found = dict.fromkeys(account.wrong, known.origin.begin)
         account.attempts.extend(known.attempts)
         account.reported_at = known.reported_at
         if known.reported_at is not None:
@@ -87,7 +84,7 @@ class Account:
         if len(self.wrong) <= NAMED_MOST:
             return None
         named = {one.token for one in self.named()}
-        return min(offset for token, offset in self.found.items() if token not in named)
+        return min(one.found for token, one in self.wrong.items() if token not in named)
 
     def forget_points(self) -> None:
         """It was added again: what is there now is what its next connector says."""
@@ -119,7 +116,7 @@ class Account:
             return
         if outcome in _CONFIRMED:
             if known is not None and _clears(known, version, outcome):
-                del self.wrong[token], self.found[token]
+                del self.wrong[token]
             return
         # rejected, drifted, and whatever a newer connector calls otherwise
         found = Wrong(partition, token, version, change["accepted"], outcome, change["reason"])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
 from connectors.ledger import fenced
-from connectors.protocol import Sink
+from connectors.protocol import Change, Held, Result, Sink, Subject, Traits
 from connectors.sinks.kamailio import Kamailio
 from connectors.sinks.postgres import Postgres
 from connectors.sinks.vicidial import Vicidial
@@ -26,6 +26,7 @@ from tests.support.decisions import CODEC, rows, token
 from tests.support.kamailio import kamailio
 from tests.support.life import living
 from tests.support.stack import Stack
+from tests.support.targets import Target
 from tests.support.vicidial import dialer
 
 _numbers = itertools.count(1)
@@ -222,7 +223,54 @@ async def test_an_application_that_lies_is_found_out_by_itself(
         await table.sql("UPDATE {} SET allowed = true WHERE token = %s", token(2).hex())
         await table.has({1: False, 2: False})
         job = (await life.until(life.app, lambda app: app.job is not None)).job
+        told = await outcomes(lab, 2, "verified", 2)
     assert (job.verb, job.by) == (Verb.REPAIR, "reconciler of connectors-crm")
+    assert told == ["applied", "verified", "drifted", "applied", "verified"]
+
+
+async def outcomes(lab: Lab, number: int, last: str, times: int) -> list[str]:
+    """What the receipts say of a contact, in order, once `last` was said so many times."""
+
+    def said(receipts: list[dict[str, Any]]) -> list[str]:
+        of = token(number)
+        return [c["outcome"] for r in receipts for c in r["changes"] if c["token"] == of]
+
+    found = await asyncio.to_thread(lab.receipts, lambda all_: said(all_).count(last) >= times)
+    return said(found)
+
+
+class Liar(Target):
+    """Confirms everything; holds what it says it holds only while it is honest."""
+
+    honest: ClassVar[bool] = False
+    held: ClassVar[dict[str, Held]] = {}
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Result]:
+        """Yes."""
+        for change in changes if self.honest else ():
+            pairs = {verdict[:3]: verdict.allowed for verdict in change.verdicts}
+            self.held[change.token] = Held(change.version, pairs)
+        return await super().apply(changes)
+
+    async def read_back(self, subjects: Sequence[Subject]) -> Mapping[str, Held]:
+        """The truth."""
+        return {s.token: self.held[s.token] for s in subjects if s.token in self.held}
+
+
+async def test_who_confirms_and_does_nothing_is_not_believed_when_it_confirms_the_repair(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Drifted until it was read back and found right, however often it says that it is applied."""
+    target = Liar(Traits(read_back="exact"))
+    lab.desk.claim(1).claim(1, partition=1).decide(1, 1).send()
+    async with living(lab, lambda: target, tmp_path, {"recent_seconds": 0.3}):
+        lied = await outcomes(lab, 1, "applied", 3)
+        Liar.honest = True
+        told = await outcomes(lab, 1, "verified", 1)
+    assert lied[:3] == ["applied", "drifted", "applied"]
+    assert "verified" not in lied
+    assert told[-1] == "verified"
+    assert told.count("drifted") == 1
 
 
 async def test_a_removed_application_is_told_nothing_and_says_so(
