@@ -119,12 +119,18 @@ class Account:
                 del self.wrong[token]
             return
         # rejected, drifted, and whatever a newer connector calls otherwise
-        found = Wrong(partition, token, version, change["accepted"], outcome, change["reason"])
-        if known is not None:
-            newest = known if known.version > version else found
-            found = newest._replace(accepted=min(known.accepted, found.accepted))
-        self.wrong[token] = found
-        self.found.setdefault(token, offset)
+        since, why = change["accepted"], change["reason"]
+        found = Wrong(partition, token, version, offset, since, outcome, why)
+        self.wrong[token] = found if known is None else _worse(known, found)
+
+
+def _worse(known: Wrong, found: Wrong) -> Wrong:
+    """Both together: the newer version, since the older of the two, drifted if either has."""
+    newest = found if found.version >= known.version else known
+    if known.version == found.version and known.outcome == _DRIFTED:
+        newest = known
+    accepted, first = min(known.accepted, found.accepted), min(known.found, found.found)
+    return newest._replace(accepted=accepted, found=first)
 
 
 def _clears(wrong: Wrong, version: int, outcome: str) -> bool:
