@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.watch import account
-from tests.support.alignment_model import Company
+from tests.support.alignment_model import Model
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -25,24 +25,24 @@ def few_are_named() -> Iterator[None]:
 def test_it_is_never_ahead_of_the_truth(seed: int, steps: int) -> None:
     """Receipts, reports, drift, refusals, quarantine, zombies, two watchers that die: never.
 
-    `Company.check` asks an oracle that reads everything from the start after each publication.
+    `Model.check` asks an oracle that reads everything from the start after each publication.
     """
-    company = Company(seed)
+    model = Model(seed)
     for _ in range(steps):
-        company.step()
-    shown = company.view.get("crm")
-    assert shown is None or shown.as_of is None or shown.as_of <= company.now
+        model.step()
+    shown = model.view.get("crm")
+    assert shown is None or shown.as_of is None or shown.as_of <= model.company.now
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 300))
 def test_it_is_the_truth_once_all_is_well(seed: int, steps: int) -> None:
     """However it came there: everything arrived, nothing wrong; as of the last beacons but one."""
-    company = Company(seed)
+    model = Model(seed)
     for _ in range(steps):
-        company.step()
-    began = company.now
-    shown = company.settle()
+        model.step()
+    began = model.company.now
+    shown = model.settle()
     assert shown.as_of is not None
     assert shown.as_of > began
     assert shown.held_by == ()
