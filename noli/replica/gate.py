@@ -264,8 +264,9 @@ class Gate:
             DOUBT in after.reasons and DOUBT not in before.reasons
             for before, after in zip(answers, done, strict=True)
         )
-        self.stale_answers += doubts
-        checks.STALE.inc(doubts)
+        if doubts:
+            self.stale_answers += doubts
+            checks.STALE.inc(doubts)
         _counted(done, doubts)
         return done
 

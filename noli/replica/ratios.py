@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import lmdb
@@ -27,6 +28,9 @@ _OVER: Final = b"campaigns.over"
 #: Bytes of a campaign's short name.
 _NAME_BYTES: Final = 16
 
+#: Short names remembered; a dialer asks for one campaign after the other.
+_NAMES_KEPT: Final = 1_024
+
 
 class _Freshness(msgspec.Struct, frozen=True, array_like=True):
     """`as_of`, ms, None while a partition has had no beacon; which `over` belongs to it."""
@@ -42,6 +46,7 @@ class Ratios(NamedTuple):
     over: frozenset[bytes]
 
 
+@lru_cache(_NAMES_KEPT)
 def name_of(controller: str, campaign: str) -> bytes:
     """A campaign's short name."""
     return _short(campaign_key(controller, campaign))

@@ -58,6 +58,9 @@ class Reader:
         self._shapes: dict[int, Shape] = {}
         self._seen: tuple[int, int | None] = (-1, None)
         self._ratios = Known()
+        #: The transaction of which `_told` is.
+        self._told_at = -1
+        self._told = Ratios(None, frozenset())
         _readers().add(self)
 
     def fetch(self, tokens: Sequence[bytes]) -> Fetched:
@@ -87,17 +90,25 @@ class Reader:
             return store.name, head
 
     def ratios(self) -> Ratios:
-        """What the copy knows of campaigns. Raises `Damaged` where it knows nothing, `Refused`."""
+        """What the copy knew of campaigns at the last fetch, or knows now.
+
+        Raises `Damaged` where it knows nothing, `Refused`.
+        """
         with self._lock:
             store = self._store()
+            if self._told_at == self._seen[0] >= 0:
+                return self._told
+            at = self._seen[0]
             try:
                 try:
-                    return self._ratios.read(store)
+                    self._told = self._ratios.read(store)
                 except lmdb.MapResizedError:
                     store.env.set_mapsize(0)  # as in `fetch`
-                    return self._ratios.read(store)
+                    self._told = self._ratios.read(store)
             except lmdb.Error as error:
                 raise self._shut(error) from error
+            self._told_at = at
+            return self._told
 
     def contacts(self) -> int:
         """How many contacts the copy holds. Raises `Refused`."""
@@ -191,6 +202,7 @@ class Reader:
         self._shapes.clear()
         self._seen = (-1, None)
         self._ratios.forget()
+        self._told_at = -1
         return refusal
 
 

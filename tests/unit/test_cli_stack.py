@@ -260,6 +260,8 @@ def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:
         "canary",
     ]
     assert "canary" not in [row.name for row in workers.table([crm], 2, canary=False)]
+    assert "campaigns" not in [row.name for row in rows]
+    assert "campaigns" in [row.name for row in workers.table([crm], 2, statistics=True)]
     shared = workers.Shared(
         tmp_path, "k:1", "http://r", "http://i", "http://l", "ab" * 32, tmp_path / "keys"
     )

@@ -361,3 +361,33 @@ def test_a_late_record_of_a_replaced_watcher_is_passed_over() -> None:
     log.known.take(0, key, "noli.Campaign", campaign_record(late, "z"))
     log.known.take(0, b"beacon", "noli.CampaignBeacon", {"read": 1})
     assert log.open().all()[0].record(NOON).whole.silent == 5
+
+
+def test_a_log_that_was_replaced_is_counted_on_without_counting_twice() -> None:
+    """It ends before our position: what is known stands, and the places begin anew."""
+    log = Log()
+    for n in range(3):
+        log.call(call(n + 10))
+    book = log.open()
+    log.publish(book)
+    book.replaced(1)
+    assert book.position == 1
+    assert log.publish(book) == ["spring"]
+    later = Record("noli.calls", 0, 1, campaign_key("acme", "spring"),
+                   CODEC.encode("noli.Call", call(4)), NOON)  # fmt: skip
+    book.take(later.offset, later.value, later.key)
+    assert book.all()[0].record(NOON).whole.silent == 4
+    log.publish(book)
+    assert log.known.read(0) == 2
+
+
+def test_what_somebody_else_wrote_is_written_over() -> None:
+    """A record of ours is to stand behind a late one of a watcher that was replaced."""
+    log = Log()
+    log.call(call(0))
+    log.call(call(0, campaign="autumn"))
+    book = log.open()
+    log.publish(book)
+    assert log.publish(book) == []
+    book.restate()
+    assert sorted(log.publish(book)) == ["autumn", "spring"]

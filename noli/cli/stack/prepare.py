@@ -42,8 +42,15 @@ def prepared(wish: Wish, say: Callable[[str], None]) -> plan.Plan:
     credentials.pepper(data)
     credentials.api_key(data)
     credentials.canary_key(data)
-    probed = wish.canary and settings.load().canary_seconds > 0
-    rows = tuple(workers.table(found, wish.suppressors, canary=probed))
+    config = settings.load()
+    rows = tuple(
+        workers.table(
+            found,
+            wish.suppressors,
+            canary=wish.canary and config.canary_seconds > 0,
+            statistics=bool(config.campaigns_dsn.get_secret_value()),
+        )
+    )
     made = plan.Plan(data, rows, plan.choose_ports(data, rows), java, parts, folder)
     made.write()
     _keep_last_logs(data / "logs")

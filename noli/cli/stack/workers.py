@@ -29,10 +29,13 @@ class Worker:
     spared: bool = False
 
 
-def table(apps: Sequence[App], suppressors: int, *, canary: bool = True) -> list[Worker]:
+def table(
+    apps: Sequence[App], suppressors: int, *, canary: bool = True, statistics: bool = False
+) -> list[Worker]:
     """Every worker of a stack with these applications, in the order of the data flow.
 
-    `canary`: whether applications are probed (NOLI_CANARY_SECONDS).
+    `canary`: whether applications are probed (NOLI_CANARY_SECONDS); `statistics`: whether those of
+    campaigns are kept in PostgreSQL (NOLI_CAMPAIGNS_DSN).
     """
     return [
         Worker("intake", "noli.intake", "intake"),
@@ -48,6 +51,7 @@ def table(apps: Sequence[App], suppressors: int, *, canary: bool = True) -> list
         Worker("status", "noli.board", "status", {"NOLI_BOARD_OPEN": "true"}),
         *(connector(app) for app in apps),
         *([Worker("canary", "noli.canary", "canary")] if canary else ()),
+        *([Worker("campaigns", "noli.campaigns", "campaigns")] if statistics else ()),
     ]
 
 
