@@ -101,7 +101,7 @@ def look(data: Path, settings: Settings) -> Status:
         topics = [
             TopicStatus(name, cluster.topics[name][0], sum(ends[name].values())) for name in names
         ]
-        return Status(processes, broker.lags(client, ends), topics)
+        return Status(processes, broker.lags(settings, ends), topics)
     except broker.BrokerUnavailable as error:
         return Status(processes, [], [], f"no Kafka at {settings.kafka}: {error}")
 

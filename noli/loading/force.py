@@ -31,7 +31,7 @@ def awaited(
     while True:
         late = steady() - moved > patience_s
         try:
-            known = broker.committed(client, group, BULK)
+            known = broker.committed(settings, group, BULK)
         except broker.BrokerUnavailable:
             # A group's coordinator moves, or loads: asked again, it answers.
             if late:

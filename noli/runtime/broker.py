@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AdminClient,
     AlterConfigOpType,
@@ -188,41 +188,55 @@ def ends(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[st
     return found
 
 
-def lags(client: AdminClient, ends_of: Mapping[str, Mapping[int, int]]) -> list[Lag]:
+def lags(settings: Settings, ends_of: Mapping[str, Mapping[int, int]]) -> list[Lag]:
     """Lag of every group on the topics of `ends_of`, by group and topic."""
-    listed = _result(client.list_consumer_groups(request_timeout=_TIMEOUT_S))
+    listed = _result(admin(settings).list_consumer_groups(request_timeout=_TIMEOUT_S))
     found: list[Lag] = []
     for group in sorted(entry.group_id for entry in listed.valid):
         behind: dict[str, int] = {}
-        for place in _group_places(client, group):
-            if place.offset >= 0 and place.topic in ends_of:
-                left = ends_of[place.topic].get(place.partition, place.offset) - place.offset
-                behind[place.topic] = behind.get(place.topic, 0) + max(left, 0)
+        for place in _group_places(settings, group, ends_of):
+            left = ends_of[place.topic][place.partition] - place.offset
+            behind[place.topic] = behind.get(place.topic, 0) + max(left, 0)
         found += [Lag(group, topic, left) for topic, left in sorted(behind.items())]
     return found
 
 
-def committed(client: AdminClient, group: str, topic: str) -> dict[int, int]:
+def committed(settings: Settings, group: str, topic: str) -> dict[int, int]:
     """Offset each partition of a topic is done up to; one never committed is left out."""
-    return {
-        place.partition: place.offset
-        for place in _group_places(client, group)
-        if place.topic == topic and place.offset >= 0
-    }
+    return {number: offset for number, (offset, _) in marks(settings, group, topic).items()}
 
 
-def marks(client: AdminClient, group: str, topic: str) -> dict[int, tuple[int, str]]:
-    """Offset and the text committed with it, for each partition that was ever committed."""
+def marks(
+    settings: Settings, group: str, topic: str, numbers: Iterable[int] | None = None
+) -> dict[int, tuple[int, str]]:
+    """Offset and the text committed with it, for each partition that was ever committed.
+
+    `numbers`: the topic's partitions where they are known, which saves asking for them.
+    """
+    known = range(look(admin(settings)).topics[topic][0]) if numbers is None else numbers
     return {
         place.partition: (place.offset, place.metadata or "")
-        for place in _group_places(client, group)
-        if place.topic == topic and place.offset >= 0
+        for place in _group_places(settings, group, {topic: known})
     }
 
 
-def _group_places(client: AdminClient, group: str) -> list[TopicPartition]:
-    """Every committed place of a group. Raises `BrokerUnavailable`."""
-    request = [ConsumerGroupTopicPartitions(group)]
-    (future,) = client.list_consumer_group_offsets(request, request_timeout=_TIMEOUT_S).values()
-    places: list[TopicPartition] = _result(future).topic_partitions
-    return places
+def _group_places(
+    settings: Settings, group: str, numbers: Mapping[str, Iterable[int]]
+) -> list[TopicPartition]:
+    """Every committed place of a group on these partitions. Raises `BrokerUnavailable`.
+
+    By a consumer that joins nothing: librdkafka's admin call for it ends the process with a
+    segmentation fault when the group's coordinator has moved (librdkafka issue 5040, ADR 14).
+    """
+    wanted = [TopicPartition(topic, n) for topic, ns in numbers.items() for n in ns]
+    consumer = Consumer(kafka.consumer_config(settings, group) | {"log_level": 0})
+    try:
+        found = consumer.committed(wanted, timeout=_TIMEOUT_S) if wanted else []
+    except KafkaException as error:
+        raise BrokerUnavailable(_reason(error)) from error
+    finally:
+        consumer.close()
+    for place in found:
+        if place.error is not None:
+            raise BrokerUnavailable(place.error.str())
+    return [place for place in found if place.offset >= 0]

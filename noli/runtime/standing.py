@@ -58,7 +58,8 @@ def look(settings: Settings, apps: Iterable[App]) -> list[Standing]:
         raise broker.BrokerUnavailable(f"no topic {DECISIONS}; run `noli topics apply`")
     ends = broker.ends(client, cluster, [DECISIONS])[DECISIONS]
     return [
-        standing(app, broker.marks(client, f"noli.app.{app.name}", DECISIONS), ends) for app in apps
+        standing(app, broker.marks(settings, f"noli.app.{app.name}", DECISIONS, ends), ends)
+        for app in apps
     ]
 
 

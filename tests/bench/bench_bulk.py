@@ -24,7 +24,6 @@ from typing import Final
 import psutil
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
 from noli import wire
 from noli.cli.demo.verdict import percentile
@@ -177,10 +176,11 @@ def filled(settings: Settings, codec: Codec, folder: Path) -> float:
     return time.monotonic() - began
 
 
-def left(client: AdminClient) -> int:
+def left(settings: Settings) -> int:
     """Chunks the worker has not committed."""
+    client = broker.admin(settings)
     ends = broker.ends(client, broker.look(client), [BULK])[BULK]
-    done = broker.committed(client, SUPPRESS.group, BULK)
+    done = broker.committed(settings, SUPPRESS.group, BULK)
     return sum(end - done.get(partition, 0) for partition, end in ends.items())
 
 
@@ -227,16 +227,15 @@ def measured(settings: Settings, codec: Codec, folder: Path) -> Measured:
         threading.Event().wait(ALONE_S)
         ended = now_ms()
     load_s = filled(settings, codec, folder)
-    client = broker.admin(settings)
-    chunks = left(client)
+    chunks = left(settings)
     beside = Objectors(settings, codec, "348")
     with worker(settings, folder) as process, beside.at_work():
-        until(lambda: left(client) < chunks, "a first chunk", 60)
+        until(lambda: left(settings) < chunks, "a first chunk", 60)
         threading.Event().wait(WARM_UP_S if MEASURED_S > WARM_UP_S else 0)
-        start, from_, small = left(client), now_ms(), process.memory_info().rss
+        start, from_, small = left(settings), now_ms(), process.memory_info().rss
         end = time.monotonic() + MEASURED_S
-        until(lambda: time.monotonic() > end or not left(client), "the end", MEASURED_S + 60)
-        stop, to, large = left(client), now_ms(), process.memory_info().rss
+        until(lambda: time.monotonic() > end or not left(settings), "the end", MEASURED_S + 60)
+        stop, to, large = left(settings), now_ms(), process.memory_info().rss
     window_s = (to - from_) / 1000
     return Measured(
         load_s,

@@ -108,7 +108,7 @@ class Desk:
     def _committed(self, topic: str) -> dict[int, int]:
         """Nothing, while the group's coordinator is still loading."""
         try:
-            return broker.committed(self._admin, SUPPRESS.group, topic)
+            return broker.committed(self.settings, SUPPRESS.group, topic)
         except broker.BrokerUnavailable:
             return {}
 

@@ -138,7 +138,7 @@ def test_a_successor_reads_the_decisions_from_the_last_commit_only(lab: Lab) -> 
     with lab.worker(Counting()):
         decisions.until(reached(4))
         epoch = leading_long(decisions.records[0].value or b"")
-    places = broker.marks(broker.admin(lab.settings()), lab.topology.group, lab.topology.lanes[0])
+    places = broker.marks(lab.settings(), lab.topology.group, lab.topology.lanes[0])
     found = Mark.read(places[0][1])
     assert found is not None
     assert found.epoch == epoch
