@@ -4,6 +4,9 @@ The topic is the truth. The disk holds, in one atomic write, values and the fron
 topic was read, so any copy of it is a valid prefix: a crash, an old backup or a lost memtable costs
 a longer tail, never an answer. That is why the write-ahead log is off.
 
+Damage is found by RocksDB's checksums. It ends the process, whose next start begins with an empty
+disk and reads the topic from its beginning. Nor is a directory of another partition believed.
+
 Two indexes are derived from what every state record begins with (`schemas.codec.indexed`): when a
 key wants to be looked at again, and under which labels it is found. Entries are only added with a
 value; one that no longer holds is recognised, and removed, when it is used.
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
 
+from noli.runtime.logging import get_logger
 from schemas.codec import indexed
 
 if TYPE_CHECKING:
@@ -26,7 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Raised whenever the meaning of stored bytes changes; another value on disk is rebuilt.
-FORMAT: Final = 2
+FORMAT: Final = 3
+
+#: How RocksDB's errors begin (the binding has one class for all of them).
+_CORRUPTION: Final = "Corruption"
+_GONE: Final = "IO error: No such file or directory"
 
 #: Contact tokens begin with a pepper version >= 1, so a leading NUL can never be one.
 _META_KEY: Final = b"\x00meta"
@@ -47,34 +55,67 @@ class Meta:
     """What the copy on disk is worth.
 
     `frontier`: offsets of the state topic below it are in. `epoch`: highest claim among them.
-    `topic_id`: Kafka's id of that topic; another id is another log.
+    `topic_id`: Kafka's id of that topic; another id is another log. `partition` of it: a directory
+    put back under the wrong name would pass over what it has never read.
     """
 
     frontier: int = 0
     epoch: int = 0
     topic_id: str = ""
+    partition: int = 0
     format: int = FORMAT
+
+
+class DamagedState(Exception):
+    """The copy on disk is broken, and marked: the next start throws it away and reads the topic."""
 
 
 class PartitionStore:
     """Key-value state of one partition, for one thread; RocksDB's lock refuses a second process."""
 
     def __init__(self, path: Path, topic_id: str) -> None:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """The partition's number is the directory's name. Raises what RocksDB raises."""
+        self._mark = path.with_name(f"{path.name}.damaged")
         self._wakes_from = _WAKE
-        self._db = _open(path)
+        self._db = self._opened(path)
+        blank = Meta(topic_id=topic_id, partition=int(path.name))
         found = _read_meta(self._db)
-        if found is None or (found.topic_id, found.format) != (topic_id, FORMAT):
+        if found is None or replace(found, frontier=0, epoch=0) != blank:
             self._db.close()
             shutil.rmtree(path)
             self._db = _open(path)
-            found = Meta(topic_id=topic_id)
+            found = blank
         self.meta = found
 
+    def _opened(self, path: Path) -> Rdict:
+        """The directory as it stands, empty where it was marked or cannot be read."""
+        if self._mark.exists():
+            get_logger().warning("state.discarded", why="marked as damaged", path=str(path))
+            shutil.rmtree(path, ignore_errors=True)
+            self._mark.unlink()
+        try:
+            return _open(path)
+        except Exception as error:
+            if not _is_damage(error):
+                raise
+            get_logger().warning("state.discarded", why=str(error), path=str(path))
+            shutil.rmtree(path)
+            return _open(path)
+
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key, or None."""
-        value: bytes | None = self._db.get(key)
+        """The value of a key, or None. Raises `DamagedState`."""
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._told(error) from error
         return value
+
+    def _told(self, error: Exception) -> Exception:
+        """What to raise for it; damage is marked first."""
+        if not _is_damage(error):
+            return error
+        self._mark.touch()
+        return DamagedState(str(error))
 
     def entries(self) -> int:
         """How many keys are held, indexes too; RocksDB's estimate, without reading."""
@@ -83,7 +124,7 @@ class PartitionStore:
     def write(
         self, items: Iterable[tuple[bytes, bytes]], frontier: int, epoch: int | None = None
     ) -> None:
-        """Store `items` and move the frontier, all or nothing."""
+        """Store `items` and move the frontier, all or nothing. Raises `DamagedState`."""
         self.meta = replace(
             self.meta, frontier=frontier, epoch=self.meta.epoch if epoch is None else epoch
         )
@@ -97,7 +138,10 @@ class PartitionStore:
             for start in range(0, len(labels), LABEL_SIZE):
                 batch.put(_LABEL + labels[start : start + LABEL_SIZE] + key, b"")
         batch.put(_META_KEY, json.dumps(asdict(self.meta)).encode())
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise self._told(error) from error
 
     def due(self, until: int, limit: int) -> list[tuple[int, bytes]]:
         """The first `limit` wakes not after `until` (ms), in order: (moment, key)."""
@@ -141,8 +185,23 @@ class PartitionStore:
         return found
 
     def _keys(self, start: bytes) -> Iterator[bytes]:
-        """Keys in order. In raw mode all are bytes; the stubs know only the other mode."""
-        return cast("Iterator[bytes]", self._db.keys(from_key=start))
+        """Keys in order. In raw mode all are bytes; the stubs know only the other mode.
+
+        A broken block ends a scan as the end does, without a word, so an end is made sure of: else
+        timers would never go off, and contacts of a person not be told. Raises `DamagedState`.
+        """
+        last = start
+        for key in cast("Iterator[bytes]", self._db.keys(from_key=start)):
+            yield key
+            last = key
+        entries = self._db.iter()
+        entries.seek_to_last()
+        try:
+            entries.status()
+        except Exception as error:
+            raise self._told(error) from error
+        if entries.valid() and cast("bytes", entries.key()) > last:
+            raise self._told(Exception(f"{_CORRUPTION}: a scan ended before the last key"))
 
     def close(self) -> None:
         """Flush and release the directory."""
@@ -150,7 +209,13 @@ class PartitionStore:
         self._db.close()
 
 
+def _is_damage(error: Exception) -> bool:
+    """Whether files are broken, or some are gone. A full disk, or no leave to read, is neither."""
+    return str(error).startswith((_CORRUPTION, _GONE))
+
+
 def _open(path: Path) -> Rdict:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = Options(raw_mode=True)
     options.create_if_missing(create_if_missing=True)
     options.set_write_buffer_size(_WRITE_BUFFER)

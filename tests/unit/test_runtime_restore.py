@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noli.runtime.restore import Tail
-from noli.runtime.store import PartitionStore
+from noli.runtime.store import DamagedState, Meta, PartitionStore
 from schemas.codec import UnreadableError
 from schemas.names import CLAIM_KEY
 from tests.support.step import CODEC, state_record
@@ -152,3 +152,69 @@ def test_indexes_survive_a_lost_disk(tmp_path: Path, tail: Tail) -> None:
     assert fresh.labelled(LABEL, b"", 1) == [key(1)]
     fresh.close()
     assert tail.store.due(1_000, 1) == []
+
+
+def _filled(path: Path) -> PartitionStore:
+    """A store of some thousand keys, on disk, opened again."""
+    first = PartitionStore(path, "topic-1")
+    first.write([(_key(n), state_record(1, mark=n)) for n in range(4_000)], frontier=4_000, epoch=7)
+    first.close()
+    return PartitionStore(path, "topic-1")
+
+
+def _key(number: int) -> bytes:
+    return b"\x01" + number.to_bytes(16, "big")
+
+
+def _read_all(store: PartitionStore) -> None:
+    for number in range(4_000):
+        assert store.get(_key(number)) is not None
+
+
+def _break(file: Path, how: str) -> None:
+    content = file.read_bytes()
+    if how == "gone":
+        file.unlink()
+    elif how == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        end = max(
+            len(content) - 60, len(content) // 2
+        )  # within what is read first: index, footer, the last record
+        file.write_bytes(content[:end] + bytes([content[end] ^ 4]) + content[end + 1 :])
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "gone"])
+@pytest.mark.parametrize("pattern", ["*.sst", "MANIFEST-*", "CURRENT"])
+def test_a_broken_copy_is_thrown_away(tmp_path: Path, pattern: str, how: str) -> None:
+    """Files that are broken, cut or gone end no start: the topic is read from its beginning."""
+    _filled(tmp_path / "0").close()
+    for file in (tmp_path / "0").glob(pattern):
+        _break(file, how)
+    again = PartitionStore(tmp_path / "0", "topic-1")
+    whole = again.meta.frontier == 4_000 and again.get(_key(3_999)) is not None
+    assert whole or again.meta == Meta(topic_id="topic-1")
+    again.close()
+
+
+def test_damage_met_on_the_way_ends_the_process_and_the_next_start_is_empty(tmp_path: Path) -> None:
+    """A block that fails its checksum is no missing key, and no end of a scan."""
+    _filled(tmp_path / "0").close()
+    (table,) = (tmp_path / "0").glob("*.sst")
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 4
+    table.write_bytes(content)
+    broken = PartitionStore(tmp_path / "0", "topic-1")
+    with pytest.raises(DamagedState):
+        broken.starting(b"\x01")
+    with pytest.raises(DamagedState):
+        _read_all(broken)
+    broken.close()
+    assert PartitionStore(tmp_path / "0", "topic-1").meta == Meta(topic_id="topic-1")
+
+
+def test_a_copy_of_another_partition_is_not_believed(tmp_path: Path) -> None:
+    """Put back under the wrong name, its frontier would pass over records it never read."""
+    _filled(tmp_path / "0").close()
+    (tmp_path / "0").rename(tmp_path / "1")
+    assert PartitionStore(tmp_path / "1", "topic-1").meta == Meta(topic_id="topic-1", partition=1)
