@@ -62,6 +62,8 @@ class Orders:
         self._renews_at = 0.0
         #: When the application was last read back to the end, ms.
         self._reconciled = 0
+        #: When we last asked for a read-back ourselves, ms.
+        self._ordered = 0
 
     async def run(self) -> None:
         """Until cancelled, or the process is to stop; raises what broke a job."""
@@ -141,7 +143,8 @@ class Orders:
         every = self._manifest.reconcile.every_hours * _MS_PER_HOUR
         if not every or app.state is not State.RUNNING or self._task:
             return
-        last = app.job.asked if app.job else app.since
+        # Our own last order counts before it is read back: a slow log is not asked again and again.
+        last = max(app.job.asked if app.job else app.since, self._ordered)
         if _FIRST in self._o.runner.again.owned() and last and now_ms() - last >= every:
             sample = self._manifest.reconcile.sample
             await self._order(Verb.REPAIR, "reconcile.every_hours", sample)
@@ -160,5 +163,12 @@ class Orders:
             self._log.warning("lease.not_renewed", reason=error.reason)
 
     async def _order(self, verb: Verb, reason: str, sample: float = 1.0) -> None:
+        """Ask for a job, unless one was asked for while we looked: it would take its place."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._following.read, _WAIT_S)
+        await self._steer(self._app())
+        if self._task:
+            return
+        self._ordered = now_ms()
         by = f"reconciler of {self._o.worker}"
         await self._o.desk.act(self._o.app, verb, by=by, reason=reason, sample=sample)

@@ -24,7 +24,7 @@ from noli.wire.apps import Face, State, Verb
 from tests.support.connector import APP, Lab
 from tests.support.decisions import CODEC, rows, token
 from tests.support.kamailio import kamailio
-from tests.support.life import living
+from tests.support.life import PATIENCE_S, living
 from tests.support.stack import Stack
 from tests.support.targets import Target
 from tests.support.vicidial import dialer
@@ -271,6 +271,38 @@ async def test_who_confirms_and_does_nothing_is_not_believed_when_it_confirms_th
     assert "verified" not in lied
     assert told[-1] == "verified"
     assert told.count("drifted") == 1
+
+
+async def test_a_repair_does_not_displace_what_a_person_asked_for(
+    lab: Lab, table: Table, tmp_path: Path
+) -> None:
+    """Drift found while a backfill is asked for orders nothing: the backfill mends it, and more."""
+    looking, go = asyncio.Event(), asyncio.Event()
+
+    def make() -> Sink:
+        sink = table.sink()
+        read_back = sink.read_back
+
+        async def slow(subjects: Sequence[Subject]) -> Mapping[str, Held]:
+            held = await read_back(subjects)
+            if any(any(one.allowed.values()) for one in held.values()):
+                looking.set()
+                await go.wait()
+            return held
+
+        sink.read_back = slow  # type: ignore[method-assign]
+        return sink
+
+    lab.desk.claim(1).claim(1, partition=1).decide(1, 1).send()
+    async with living(lab, make, tmp_path, {"recent_seconds": 0.3}) as life:
+        await table.has({1: False})
+        await table.sql("UPDATE {} SET allowed = true WHERE token = %s", token(1).hex())
+        await asyncio.wait_for(looking.wait(), PATIENCE_S)
+        asked = await life.ask(Verb.BACKFILL)
+        go.set()
+        await table.has({1: False})
+        job = (await life.until(life.app, lambda app: bool(app.job and app.job.done(2)))).job
+    assert (job.id, job.verb) == (asked, Verb.BACKFILL)
 
 
 async def test_a_removed_application_is_told_nothing_and_says_so(
