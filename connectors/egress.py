@@ -36,6 +36,8 @@ _NAT64: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/4
 _IPV4_BITS: Final = (1 << 32) - 1
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{8,}", re.ASCII)
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+#: Answers of the 2xx that say "part of it, see within": of which contacts, nobody reads.
+_PARTLY: Final = frozenset({HTTPStatus.PARTIAL_CONTENT, HTTPStatus.MULTI_STATUS})
 _REMEDIES: Final = {
     "unresolved": "see that the name is in the DNS this machine asks",
     "private_address": "use a public address, or set config.allow_private_addresses: true",
@@ -130,9 +132,10 @@ class Egress:
     ca_file: Path | None = None
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """Returns once a 2xx has come. Raises `Retry` with a short code for everything else."""
+        """Returns once a 2xx has come for all of it. Raises `Retry` with a short code otherwise."""
         async with self._answer(Asked(body=body, headers=headers)) as answer:
-            if not HTTPStatus(200) <= answer.status_code < HTTPStatus(300):
+            status = answer.status_code
+            if status in _PARTLY or not HTTPStatus(200) <= status < HTTPStatus(300):
                 after = retry_after_s(answer.headers.get("retry-after"), datetime.now(UTC))
                 raise Retry(f"http_{answer.status_code}", after)
             await _drain(answer)

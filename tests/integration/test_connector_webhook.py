@@ -102,8 +102,10 @@ async def test_a_lost_answer_is_repeated_under_the_same_id(app: BadApp) -> None:
     assert (first.message_id, first.body) == (second.message_id, second.body)
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 410, 422, 500, 502, 504])
-async def test_only_a_2xx_confirms(app: BadApp, status: int) -> None:
+@pytest.mark.parametrize(
+    "status", [206, 207, 301, 302, 307, 308, 400, 401, 404, 410, 422, 500, 502, 504]
+)
+async def test_only_a_2xx_for_all_of_it_confirms(app: BadApp, status: int) -> None:
     """Everything else is asked again, 410 included; a redirect leads nowhere."""
     app.script(failing(status, Location=app.url, Content_Length="0"))
     async with webhook(app.url) as sink:
