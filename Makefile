@@ -85,8 +85,8 @@ integration: $(STAMP) ## A real broker, registry and PostgreSQL, real processes
 	@$(PYTEST) tests/integration
 packaging: $(STAMP) ## The built wheel in a clean environment
 	@$(PYTEST) tests/packaging
-chaos: $(STAMP) ## The same, broken, for longer than in `make test`
-	@NOLI_CHAOS=long $(PYTEST) tests/chaos
+chaos: $(STAMP) ## The same, broken; LONG=1: for longer, on three brokers (NOLI_CHAOS_SEED, NOLI_CHAOS_RUNS)
+	@NOLI_CHAOS=$(if $(LONG),long) $(PYTEST) $(if $(LONG),-s) tests/chaos
 
 .PHONY: bench bench-engines
 bench: $(STAMP) ## Measure latency, replica and the rest; writes docs/reference/benchmarks

@@ -1,7 +1,7 @@
 """kill -9 of every kind of worker under traffic: nothing acknowledged is lost, nobody regresses.
 
-Short in `make test`; NOLI_CHAOS=long (`make chaos`) kills in random order for longer, and pauses a
-worker past its session. NOLI_CHAOS_SEED repeats a run's traffic and order.
+Short in `make test`; NOLI_CHAOS=long (`make chaos LONG=1`) kills in random order for longer, and
+pauses a worker past its session. NOLI_CHAOS_SEED repeats a run's traffic and order.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def test_nothing_acknowledged_is_lost_when_workers_are_killed(
 
 
 @pytest.mark.rule("OBJECT")
-@pytest.mark.skipif(not LONG, reason="long round only: NOLI_CHAOS=long, or make chaos")
+@pytest.mark.skipif(not LONG, reason="long round only: make chaos LONG=1")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("round_", [2], indirect=True)
 def test_a_worker_paused_past_its_session_regresses_nobody(

@@ -1,12 +1,14 @@
 """An application with a webhook, on a real socket, that misbehaves as it is told.
 
 It keeps what it is told as the how-to asks of a receiver: by token, the highest version, whole. The
-script is one `Step` per request; once it has run out, every request is taken well.
+script is one `Step` per request; once it has run out, every request is taken well. A contact may
+have a script of its own: the next requests that name it are answered by that.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +20,7 @@ from typing import Any, Final, NamedTuple
 import standardwebhooks
 
 from connectors.protocol import Held
+from noli.runtime.clock import now_ms
 
 SECRET: Final = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 #: A test that waits longer than this for a request has found a bug, in seconds.
@@ -26,6 +29,9 @@ DEADLINE_S: Final = 20.0
 HELD: Final = "/held"
 
 Pair = tuple[str, str, str]
+
+#: Reasons that only what a person said, or what nobody could read, gives.
+OBJECTED: Final = frozenset({"OBJECTED", "WITHDRAWN", "ERASED", "QUARANTINED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,18 @@ class Received(NamedTuple):
     host: str
 
 
+class Arrival(NamedTuple):
+    """One change as it came. `at`: wall clock, ms; `applied`: whether it is what is held now."""
+
+    at: int
+    token: str
+    version: int
+    allowed: frozenset[Pair]
+    #: Pairs that are denied, and a reason says that somebody wanted it so.
+    objected: frozenset[Pair]
+    applied: bool
+
+
 @dataclass
 class BadApp:
     """The application. All of it may be used from any thread."""
@@ -77,10 +95,17 @@ class BadApp:
     #: Token → version and verdicts, as a good receiver keeps them.
     held: dict[str, Held] = field(default_factory=dict)
     contacts: dict[str, str | None] = field(default_factory=dict)
+    #: Every change of every request that was kept, in the order of arrival, stale ones included.
+    arrivals: list[Arrival] = field(default_factory=list)
+    #: Contact value → how the next requests that name it are answered.
+    scripts: dict[str, list[Step]] = field(default_factory=dict)
     #: What the application could not believe: bad signatures, older versions sent later.
     complaints: list[str] = field(default_factory=list)
     #: Bodies that name one of these tokens are refused with 422.
     poison: set[str] = field(default_factory=set)
+    #: When the last backup was made, and when one was put back, ms.
+    kept_at: int = 0
+    rewound_at: int = 0
     released: threading.Event = field(default_factory=threading.Event)
     _script: list[Step] = field(default_factory=list)
     _always: Step | None = None
@@ -100,12 +125,14 @@ class BadApp:
     def backup(self) -> dict[str, Held]:
         """What it holds now, to be restored from later."""
         with self._changed:
+            self.kept_at = now_ms()
             return dict(self.held)
 
     def rewind(self, backup: dict[str, Held]) -> None:
         """Restore it from a backup: what it was told since is forgotten."""
         with self._changed:
             self.held = dict(backup)
+            self.rewound_at = now_ms()
 
     def wait_for(self, enough: Callable[[BadApp], bool], deadline_s: float = DEADLINE_S) -> None:
         """Block until `enough(self)`, looked at after each request. Raises TimeoutError."""
@@ -118,7 +145,7 @@ class BadApp:
         body = json.loads(raw)
         tokens = {change["token"] for change in body["changes"]}
         with self._changed:
-            step = self._always or (self._script.pop(0) if self._script else OK)
+            step = self._always or self._scripted(body["changes"])
             if self.poison & tokens:
                 step = failing(422)
             self.received.append(Received(message_id, body, step, time.monotonic(), host))
@@ -148,10 +175,25 @@ class BadApp:
             while not self.released.wait(0.02):
                 write(b".")
 
+    def allowed(self, value: str, pair: Pair) -> bool:
+        """Whether it would use that channel, purpose and brand for the contact of that value."""
+        with self._changed:
+            held = [self.held[token] for token, one in self.contacts.items() if one == value]
+        return any(one.allowed.get(pair, False) for one in held)
+
+    def _scripted(self, changes: Iterable[dict[str, Any]]) -> Step:
+        for change in changes:
+            contact = change["contact"]
+            if contact and (script := self.scripts.get(contact["value"])):
+                return script.pop(0)
+        return self._script.pop(0) if self._script else OK
+
     def _keep(self, changes: Iterable[dict[str, Any]]) -> None:
         for change in changes:
             known = self.held.get(change["token"])
-            if known is not None and (known.version or 0) > change["version"]:
+            newer = known is None or (known.version or 0) <= change["version"]
+            self.arrivals.append(_arrival(change, newer=newer))
+            if not newer:
                 continue
             gone = dict.fromkeys(known.allowed, False) if known else {}
             stated = {(v["channel"], v["purpose"], v["brand"]): v["allowed"]
@@ -170,11 +212,27 @@ def _told(token: str, held: Held) -> dict[str, Any]:
     return {"token": token, "version": held.version, "verdicts": verdicts}
 
 
+def _arrival(change: dict[str, Any], *, newer: bool) -> Arrival:
+    pairs = {(v["channel"], v["purpose"], v["brand"]): v for v in change["verdicts"]}
+    told = frozenset(pair for pair, verdict in pairs.items() if verdict["allowed"])
+    named = frozenset(
+        pair for pair, verdict in pairs.items() if not OBJECTED.isdisjoint(verdict["reasons"])
+    )
+    return Arrival(now_ms(), change["token"], change["version"], told, named - told, newer)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """A sender that was killed, or cut off, in the middle is nothing to report; all else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def bad_app(secret: str = SECRET) -> Iterator[BadApp]:
     """An application on a free loopback port, stopped at the end; what hangs is let go."""
     app = BadApp()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(app, standardwebhooks.Webhook(secret)))
+    server = _Server(("127.0.0.1", 0), _handler(app, standardwebhooks.Webhook(secret)))
     server.daemon_threads = True
     app.url = f"http://127.0.0.1:{server.server_address[1]}/hooks/noli"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -213,6 +271,8 @@ def _handler(app: BadApp, verifier: standardwebhooks.Webhook) -> type[BaseHTTPRe
         def do_POST(self) -> None:
             """Verify, then follow the script."""
             raw = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(raw) < int(self.headers["Content-Length"]):
+                raise ConnectionAbortedError("cut off in the middle of a request")
             try:
                 verifier.verify(raw, dict(self.headers))
             except standardwebhooks.WebhookVerificationError as error:

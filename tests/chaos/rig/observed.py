@@ -1,0 +1,193 @@
+"""Everything a run left behind, as the checker's history: log, decisions, applications, answers.
+
+Read at rest, through the observer's own listener. Topics of facts carry the broker's time
+(`message.timestamp.type=LogAppendTime`, set by `stamp`), so what the log had taken by a moment is
+known, not guessed from what a sender's clock said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from noli.domain.channel import Kind, channels_of, reach
+from noli.domain.contact import Contact
+from noli.domain.token import token
+from noli.runtime import registry, scan
+from noli.runtime.kafka import admin
+from noli.runtime.part import Record
+from noli.runtime.settings import Settings
+from schemas.codec import Codec
+from schemas.names import (
+    BEACON_KEY,
+    CLAIM_KEY,
+    DECISIONS,
+    GRANTS,
+    OBJECTIONS,
+    PARTIES,
+    RECEIPTS,
+)
+from tests.chaos.rig.crowd import Op
+from tests.chaos.rig.lab import TABLE, Rig
+from tests.support.bad_app import OBJECTED, BadApp
+from tests.support.blackbox import CONTROLLER, Event
+from tests.support.checker import facts
+from tests.support.checker import records as checker
+from tests.support.checker.facts import Fact, Pair, event_id, fact_of
+
+#: Lanes whose records are facts of contacts or parties, one each.
+LANES: Final = (OBJECTIONS, GRANTS, PARTIES)
+_STAMPED: Final = (*LANES, DECISIONS)
+_TIMEOUT_S: Final = 15.0
+
+
+def stamp(settings: Settings) -> None:
+    """From now on the broker's clock dates the records of these topics."""
+    client = admin(settings)
+    entry = ConfigEntry(
+        "message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET
+    )
+    wanted = [ConfigResource(ResourceType.TOPIC, t, incremental_configs=[entry]) for t in _STAMPED]
+    for done in client.incremental_alter_configs(wanted, request_timeout=_TIMEOUT_S).values():
+        done.result()
+
+
+def history(
+    rig: Rig, sent: Sequence[Op], aligned: Iterable[checker.Aligned] = ()
+) -> checker.History:
+    """All of it; `sent`: every post since the rig began. Raises `scan.LogUnavailable`."""
+    settings = rig.settings()
+    codec = registry.codec(settings)
+    events = {event_id(op.event): op.event for op in sent} | rig.probes
+    found = checker.History(aligned=list(aligned))
+    for number, op in enumerate(sent):
+        found.ops += _submitted(number, op)
+    found.ops += [op for event in rig.probes.values() for op in _probed(event)]
+    for topic in LANES:
+        found.log += [_logged(rig, codec, events, record) for record in every(settings, topic)]
+    found.decided = [d for r in every(settings, DECISIONS) for d in _decided(codec, r)]
+    found.receipts = [r for record in every(settings, RECEIPTS) for r in _receipts(codec, record)]
+    for name, app in rig.apps.items():
+        found.arrivals += _arrivals(name, app)
+        found.dumps[name] = {
+            contact: checker.Held(held.version or 0, _pairs(held.allowed))
+            for contact, held in app.held.items()
+        }
+    found.arrivals += _told(rig)
+    found.arrivals += [checker.Restored(*one) for one in rig.restored]
+    found.dumps[TABLE] = _table(rig)
+    found.scopes[TABLE] = checker.Scope(channels=frozenset({"sms", "operator_call"}))
+    return found
+
+
+def every(settings: Settings, topic: str) -> Iterator[Record]:
+    """Every record of a topic, partition by partition."""
+    for number in range(scan.partitions(settings, [topic])[topic]):
+        yield from scan.records(settings, {topic: number})
+
+
+def _submitted(number: int, op: Op) -> Iterator[checker.Op]:
+    who, value = f"sender-{number}", {"event": event_id(op.event)}
+    yield checker.Op("invoke", who, op.began, "submit", value)
+    if op.acked is not None:
+        yield checker.Op("ok", who, op.acked, "submit", {**value, "receipt": op.receipt})
+
+
+def _probed(event: Event) -> Iterator[checker.Op]:
+    yield checker.Op("invoke", f"probe-{event['id']}", 0, "submit", {"event": event_id(event)})
+
+
+def _logged(rig: Rig, codec: Codec, events: Mapping[str, Event], record: Record) -> checker.Logged:
+    datum = codec.decode(record.value)[1]
+    name, contact = f"{datum['source']}|{datum['id']}", datum["contact"]
+    place = None if contact is None else _token(rig, contact)
+    event = events.get(name)
+    if event is None:  # in the log, and nobody sent it: the checker says so
+        fact = Fact(name, facts.Kind.DOUBT, datum["time"], datum["accepted"], place)
+    else:
+        fact = fact_of(event, datum["time"], datum["accepted"], place)
+    if datum.get("party") and fact.party is None:
+        fact = fact._replace(party=datum["party"])
+    if contact is not None:
+        able = channels_of(reach(Kind(contact["kind"])))
+        fact = fact._replace(reach=frozenset(channel.value for channel in able))
+    return checker.Logged(record.topic, record.partition, record.offset, record.at, fact)
+
+
+def _token(rig: Rig, contact: Mapping[str, Any]) -> str:
+    made = Contact(Kind(contact["kind"]), contact["value"])
+    return token(rig.pepper, CONTROLLER, made).hex()
+
+
+def _decided(codec: Codec, record: Record) -> Iterator[checker.Decided]:
+    if record.key == BEACON_KEY or record.key is None:
+        return
+    datum = codec.decode(record.value)[1]
+    place = record.partition, record.offset, record.at, datum["epoch"]
+    if record.key == CLAIM_KEY:
+        yield checker.Decided(*place)
+        return
+    allowed: set[Pair] = set()
+    objected: set[Pair] = set()
+    for row in datum["rows"]:
+        into = allowed if row["allowed"] else objected
+        if row["allowed"] or not OBJECTED.isdisjoint(row["reasons"]):
+            brand = row["brand"]
+            into |= {(c, p, brand) for c in row["channels"] for p in row["purposes"]}
+    yield checker.Decided(
+        *place, record.key.hex(), datum["version"], frozenset(allowed), frozenset(objected)
+    )
+
+
+def _receipts(codec: Codec, record: Record) -> Iterator[checker.Receipt]:
+    name, datum = codec.decode(record.value)
+    if name != "noli.Receipt":
+        return
+    for change in datum["changes"]:
+        yield checker.Receipt(
+            datum["app"],
+            datum["at"],
+            change["token"].hex(),
+            change["version"],
+            change["outcome"],
+        )
+
+
+def _arrivals(name: str, app: BadApp) -> Iterator[checker.Told]:
+    for one in app.arrivals:
+        yield checker.Told(
+            name, one.at, one.token, one.version, one.allowed, one.objected, one.applied
+        )
+
+
+def _pairs(allowed: Mapping[Pair, bool]) -> frozenset[Pair]:
+    return frozenset(pair for pair, yes in allowed.items() if yes)
+
+
+def _told(rig: Rig) -> Iterator[checker.Told]:
+    """What came to the dialer's table."""
+    for at, name, version, allowed, objected in rig.table.arrivals():
+        yield checker.Told(TABLE, at, name, version, _spelled(allowed), _spelled(objected))
+
+
+def _spelled(pairs: Sequence[str] | None) -> frozenset[Pair]:
+    made = [tuple(pair.split(" ", 2)) for pair in pairs or ()]
+    return frozenset((channel, purpose, brand) for channel, purpose, brand in made)
+
+
+def _table(rig: Rig) -> dict[str, checker.Held]:
+    """What the dialer's table holds, by token."""
+    held: dict[str, tuple[int, set[Pair]]] = {}
+    for name, channel, purpose, brand, allowed, version in rig.table.held():
+        known, pairs = held.setdefault(name, (version, set()))
+        held[name] = max(known, version), pairs
+        if allowed:
+            pairs.add((channel, purpose, brand))
+    return {name: checker.Held(version, frozenset(p)) for name, (version, p) in held.items()}

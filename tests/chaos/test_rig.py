@@ -1,0 +1,78 @@
+"""The rig: a company under traffic and faults, then everything it left behind against the model.
+
+Short in `make test`, on one broker. `make chaos LONG=1`: three brokers, every fault, again and
+again. NOLI_CHAOS_SEED repeats a run: seed, commit and schedule are printed first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.chaos.rig import rounds
+from tests.chaos.rig.drive import Result, Run, schedule
+from tests.chaos.rig.faults import Fault
+from tests.chaos.rig.lab import Plan, opened
+
+LONG: Final = os.environ.get("NOLI_CHAOS") == "long"
+SEED: Final = int(os.environ.get("NOLI_CHAOS_SEED") or secrets.randbelow(100_000))
+#: How many runs of a long round; each has its own seed, and is some ten minutes.
+RUNS: Final = int(os.environ.get("NOLI_CHAOS_RUNS") or 1)
+#: Where the results of a long round are written, for docs/reference/faults.md.
+RESULTS: Final = os.environ.get("NOLI_CHAOS_RESULTS")
+_RATE: Final = 40.0
+#: MiB of a broker's disk that is filled: its segments are small, its indexes are not.
+_BROKER_MIB: Final = 800
+_DISKS: Final = {"suppress-0": 160, "replica": 160}
+
+
+def under(tmp_path: Path, seed: int, faults: Sequence[Fault], plan: Plan, periods: int) -> Result:
+    """One run; asserts what must hold of every run."""
+    with opened(tmp_path, plan) as rig:
+        run = Run(rig, seed, _RATE)
+        result, report = run.go(schedule(seed, faults, periods))
+    print(f"  {report}")
+    if RESULTS:
+        path = Path(RESULTS) / f"rig-{plan.brokers}-{seed}.json"
+        path.write_text(json.dumps(result.document(), indent=1) + "\n", "utf-8")
+    assert result.faults, "no fault was injected"
+    assert result.under_fault > 0, "no objection was under way in a fault"
+    assert report.checked["denials"] > 0
+    assert report.checked["receipts"] > 0
+    assert report.checked["watermarks"] > 0
+    assert report.findings == [], str(report)
+    return result
+
+
+@pytest.mark.rule("OBJECT")
+@pytest.mark.timeout(600)
+def test_no_objection_is_lost_or_lifted_under_the_most_telling_faults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every acknowledged objection denies everywhere, and nothing was claimed that was not so."""
+    with capsys.disabled():
+        plan = Plan(seed=SEED, disks=_DISKS)
+        result = under(tmp_path, SEED, rounds.SHORT, plan, len(rounds.SHORT) * 4 // 3)
+    assert result.violations == {}
+
+
+@pytest.mark.rule("OBJECT")
+@pytest.mark.skipif(not LONG, reason="long round only: make chaos LONG=1")
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("number", range(RUNS))
+def test_no_objection_is_lost_or_lifted_under_every_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    """The same on three brokers, under every fault of the rounds, each at least once."""
+    seed = SEED + number
+    with capsys.disabled():
+        plan = Plan(brokers=3, seed=seed, disks={**_DISKS, "kafka-1": _BROKER_MIB})
+        result = under(tmp_path, seed, rounds.LONG, plan, len(rounds.LONG) * 4 // 3)
+    assert {fault.row for fault in result.faults} == {fault.row for fault in rounds.LONG}
+    assert result.violations == {}
