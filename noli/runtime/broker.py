@@ -188,6 +188,22 @@ def ends(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[st
     return found
 
 
+def newest(
+    client: AdminClient, cluster: Cluster, names: Iterable[str], timeout_s: float = _TIMEOUT_S
+) -> int:
+    """The newest timestamp of any record of the named topics, ms; 0 where there is none.
+
+    Raises `BrokerUnavailable`.
+    """
+    wanted = {
+        TopicPartition(name, partition): OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+        for name in names
+        for partition in range(cluster.topics[name][0])
+    }
+    answers = client.list_offsets(wanted, request_timeout=timeout_s) if wanted else {}
+    return max([0, *(int(_result(future).timestamp) for future in answers.values())])
+
+
 def lags(settings: Settings, ends_of: Mapping[str, Mapping[int, int]]) -> list[Lag]:
     """Lag of every group on the topics of `ends_of`, by group and topic."""
     listed = _result(admin(settings).list_consumer_groups(request_timeout=_TIMEOUT_S))

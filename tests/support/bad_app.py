@@ -270,8 +270,9 @@ def _handler(app: BadApp, verifier: standardwebhooks.Webhook) -> type[BaseHTTPRe
 
         def do_POST(self) -> None:
             """Verify, then follow the script."""
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
-            if len(raw) < int(self.headers["Content-Length"]):
+            length = int(self.headers["Content-Length"] or -1)
+            raw = self.rfile.read(length) if length >= 0 else b""
+            if len(raw) != length:
                 raise ConnectionAbortedError("cut off in the middle of a request")
             try:
                 verifier.verify(raw, dict(self.headers))

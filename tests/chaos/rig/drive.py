@@ -24,7 +24,6 @@ from tests.chaos.rig.drain import drain
 from tests.chaos.rig.faults import Fault
 from tests.chaos.rig.lab import TABLE, Rig
 from tests.support.blackbox import Contact, consent, until
-from tests.support.checker.check import check
 from tests.support.checker.findings import Report
 from tests.support.checker.records import Aligned, Bounds
 
@@ -126,9 +125,7 @@ class Run:
         self._drain()
         self._stop.set()
         self._sampler.join()
-        report = check(
-            observed.history(self.rig, self.crowd.ops, self.aligned), Bounds(lease_ms=_LEASE_MS)
-        )
+        report = observed.judged(self.rig, self.crowd.ops, self.aligned, Bounds(lease_ms=_LEASE_MS))
         return self._result(report), report
 
     def _hold(self, period: Period) -> None:

@@ -80,6 +80,8 @@ class Cluster:
     proxy: Toxiproxy
     brokers: list[Broker]
     cluster_id: str
+    #: Java and its options, before the class of a tool.
+    tool: list[str]
     proxied: dict[str, list[str]] = field(default_factory=dict)
 
     def bootstrap(self, kind: str) -> str:
@@ -102,6 +104,10 @@ class Cluster:
     def wait(self, deadline_s: float = START_S) -> None:
         """Block until it is whole."""
         until(self.whole, "the brokers", deadline_s)
+
+    def format(self, node: Broker) -> None:
+        """Make an empty disk of a node one of this cluster again."""
+        _format(self.tool, node.directory / "server.properties", self.cluster_id)
 
     def stop(self) -> None:
         """Stop every node: all are told first, since each waits for the others' good-bye."""
@@ -127,7 +133,10 @@ def built(directories: Iterable[Path], proxy: Toxiproxy, logs: Path) -> Cluster:
     wanted = [f"{name}-{n}{side}" for n in range(1, count + 1) for name in names for side in "lp"]
     port = ports.choose([*wanted, *(f"CONTROLLER-{n}l" for n in range(1, count + 1))])
     voters = ",".join(f"{n}@{ports.HOST}:{port[f'CONTROLLER-{n}l']}" for n in range(1, count + 1))
-    cluster = Cluster(proxy, [], identity, {name: [] for name in names})
+    log4j = f"-Dlog4j2.configurationFile={stack_file('log4j2.properties')}"
+    common = [log4j, "-cp", jars.kafka_classpath]
+    tool = [str(java.path), *_JVM, *common]
+    cluster = Cluster(proxy, [], identity, tool, {name: [] for name in names})
     for number, folder in enumerate(folders, 1):
         listening = {name: port[f"{name}-{number}l"] for name in (*names, "CONTROLLER")}
         advertised = {name: port[f"{name}-{number}p"] for name in names}
@@ -135,12 +144,7 @@ def built(directories: Iterable[Path], proxy: Toxiproxy, logs: Path) -> Cluster:
             upstream = f"{ports.HOST}:{listening[name]}"
             cluster.proxied[name].append(proxy.listen(pair(name, number), at, upstream))
         config = _configured(folder, number, count, voters, (listening, advertised))
-        common = [
-            f"-Dlog4j2.configurationFile={stack_file('log4j2.properties')}",
-            "-cp",
-            jars.kafka_classpath,
-        ]
-        _format([str(java.path), *_JVM, *common], config, identity)
+        _format(tool, config, identity)
         argv = [str(java.path), *_HEAP, *_JVM, *common, "kafka.Kafka", str(config)]
         program = Program(f"kafka-{number}", argv, logs / f"kafka-{number}.log")
         cluster.brokers.append(Broker(number, folder, listening, program))

@@ -40,7 +40,9 @@ from tests.support.bad_app import OBJECTED, BadApp
 from tests.support.blackbox import CONTROLLER, Event
 from tests.support.checker import facts
 from tests.support.checker import records as checker
+from tests.support.checker.check import check
 from tests.support.checker.facts import Fact, Pair, event_id, fact_of
+from tests.support.checker.findings import Category, Finding, Report
 
 #: Lanes whose records are facts of contacts or parties, one each.
 LANES: Final = (OBJECTIONS, GRANTS, PARTIES)
@@ -59,6 +61,33 @@ def stamp(settings: Settings) -> None:
         done.result()
 
 
+def judged(
+    rig: Rig,
+    sent: Sequence[Op],
+    aligned: Iterable[checker.Aligned] = (),
+    bounds: checker.Bounds | None = None,
+) -> Report:
+    """What the checker says of all of it; see `history`."""
+    report = check(history(rig, sent, aligned), bounds)
+    report.findings = [one for one in report.findings if not _repaired(rig, one)]
+    return report
+
+
+def _repaired(rig: Rig, finding: Finding) -> bool:
+    """Whether an application that was put back was repaired, and then filled: by no new decision.
+
+    A repair takes away under the version that it reads; a backfill gives that version whole.
+    """
+    if finding.category is not Category.FORKED:
+        return False
+    first, second = finding.witness
+    if not isinstance(first, checker.Told) or not isinstance(second, checker.Told):
+        return False
+    since = [at for app, at, _ in rig.restored if app == first.app and at <= second.at]
+    less = first.allowed < second.allowed or second.allowed < first.allowed
+    return bool(since) and less
+
+
 def history(
     rig: Rig, sent: Sequence[Op], aligned: Iterable[checker.Aligned] = ()
 ) -> checker.History:
@@ -75,16 +104,23 @@ def history(
     found.decided = [d for r in every(settings, DECISIONS) for d in _decided(codec, r)]
     found.receipts = [r for record in every(settings, RECEIPTS) for r in _receipts(codec, record)]
     for name, app in rig.apps.items():
-        found.arrivals += _arrivals(name, app)
+        found.arrivals += _in_order(rig, name, _arrivals(name, app))
         found.dumps[name] = {
             contact: checker.Held(held.version or 0, _pairs(held.allowed))
             for contact, held in app.held.items()
         }
-    found.arrivals += _told(rig)
-    found.arrivals += [checker.Restored(*one) for one in rig.restored]
+    found.arrivals += _in_order(rig, TABLE, _told(rig))
     found.dumps[TABLE] = _table(rig)
     found.scopes[TABLE] = checker.Scope(channels=frozenset({"sms", "operator_call"}))
     return found
+
+
+def _in_order(
+    rig: Rig, app: str, told: Iterable[checker.Told]
+) -> list[checker.Told | checker.Restored]:
+    """Arrivals of an application, and where among them it was put back."""
+    put_back = [checker.Restored(*one) for one in rig.restored if one[0] == app]
+    return sorted([*told, *put_back], key=lambda one: one.at)
 
 
 def every(settings: Settings, topic: str) -> Iterator[Record]:
