@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noli import wire
-from noli.runtime.clock import now_ms
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import stages
 from schemas.names import QUARANTINE
@@ -29,7 +28,7 @@ def keep(record: Record, part: Part, codec: Codec, error: Exception, what: str =
         "key": record.key,
         "value": record.value,
         "reason": reason,
-        "at": now_ms(),
+        "at": record.at,  # alignment is held from when the log took it, not from when we saw it
         "contact": None,
         "controller": None,
     }

@@ -41,6 +41,8 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "up": Row("noli.cli.stack.up", "Start Kafka, the registry and every worker.", _STACK),
     "down": Row("noli.cli.stack.down", "Stop what `noli up` started, by pid.", _STACK),
     "status": Row("noli.cli.status", "One screen: processes, readiness, lag, topics.", _STACK),
+    "lag": Row("noli.cli.lag", "How far each application is behind, and until when.", _OPERATE),
+    "quarantine": Row("noli.cli.quarantine", "What nobody could read: look, resolve.", _OPERATE),
     "doctor": Row("noli.cli.doctor", "Say what is missing here and how to get it.", _STACK),
     "app": Row("noli.cli.apps", "Applications: connect, pause, read back, repair.", _OPERATE),
     "campaign": Row("noli.cli.campaign", "Silent calls of campaigns, and their report.", _OPERATE),

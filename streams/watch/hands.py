@@ -53,6 +53,8 @@ class Hands(Generic[P]):
         self.lock = asyncio.Lock()
         self.owned: set[int] = set()
         self.books: dict[int, P] = {}
+        #: Positions as they were at the last `overtake`.
+        self._before: dict[int, int] = {}
         #: Events not acknowledged yet, by partition, in order.
         self._waiting: dict[int, deque[Any]] = {}
 
@@ -87,6 +89,17 @@ class Hands(Generic[P]):
             self._log.info(
                 "watch.opened", topic=self._topic, partition=number, position=book.position
             )
+
+    async def overtake(self, ends: Mapping[int, int]) -> None:
+        """Read on by ourselves where Faust brings nothing new since the last call, and there is.
+
+        It goes through what piled up record by record, or stands still. Raises `LogUnavailable`.
+        """
+        for number, book in self.books.items():
+            if ends.get(number, 0) > book.position == self._before.get(number):
+                self._log.warning("watch.overtaken", topic=self._topic, partition=number)
+                await self._catch_up(number, book)
+            self._before[number] = book.position
 
     def acknowledge(self, upto: Mapping[int, int]) -> None:
         """What was taken below these positions led to what is in the log."""

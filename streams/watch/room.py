@@ -35,7 +35,6 @@ STALE_S: Final = 4.0
 _DELIVERY_S: Final = 15.0
 #: Whoever owns this partition publishes the number of all applications together.
 _FIRST: Final = 0
-_S: Final = 1_000.0  # ms in a second
 
 
 class Room(Protocol):
@@ -63,7 +62,7 @@ class AlignmentRoom:
         self._around = Surroundings(settings, codec)
         self._telling = Telling()
         self._told_at = steady()
-        self._lag: float | None = None
+        self._began = False
         self._target: Any = None
 
     def enter(self, app: faust.App) -> None:
@@ -80,7 +79,7 @@ class AlignmentRoom:
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Ready once what is owned was published, and lately."""
         late = steady() - self._told_at
-        ok = self._lag is not None and self._hands.opened and late < 5 * EVERY_S
+        ok = self._began and self._hands.opened and late < 5 * EVERY_S
         return ok, {"partitions": len(self._hands.owned), "published_s_ago": round(late, 1)}
 
     def _book(self, partition: int) -> Book:
@@ -106,7 +105,8 @@ class AlignmentRoom:
                 await self._open()
             began = steady()
             async with self._hands.lock:
-                await self._around.known()
+                await self._hands.overtake(await self._around.ends())
+                await self._around.known()  # last: what holds back and stands before is then read
                 found = self._found()
                 upto = self._hands.positions()
         except (Behind, scan.LogUnavailable) as error:
@@ -115,10 +115,9 @@ class AlignmentRoom:
         if steady() - began > STALE_S:
             return
         await self._deliver([one for each in found.values() for one in each])
-        self._told_at = steady()
+        self._told_at, self._began = steady(), True
         self._acknowledge(found, upto)
         self._telling.tell(self._around.aligned, self._around.world)
-        self._lag = 0.0
 
     async def _open(self) -> None:
         """Take up what came to us; that may take long, and is no sign of having been stopped."""

@@ -9,7 +9,7 @@ from noli.runtime.beside import Beside
 from noli.wire import alignment, apps
 from noli.wire.alignment import Aligned
 from schemas.codec import Codec, UnreadableError
-from schemas.names import ALIGNMENT, APPS, BEACONS, DECISIONS, PARTIES, QUARANTINE
+from schemas.names import ALIGNMENT, APPS, BEACONS, DECISIONS, PARTIES, QUARANTINE, RECEIPTS
 from streams.watch.alignment import Quarantined, World
 from streams.watch.parties import Parties
 
@@ -48,6 +48,10 @@ class Surroundings:
         oldest = min(self._quarantined.values(), default=None)
         held = Quarantined(len(self._quarantined), oldest)
         return World(self.partitions[DECISIONS], self._apps, held, self._parties)
+
+    async def ends(self) -> Mapping[int, int]:
+        """Where the receipts end, by partition. Raises `Behind`."""
+        return (await self._beside.ends([RECEIPTS]))[RECEIPTS]
 
     async def known(self) -> None:
         """Return once whatever may hold an application back now was read. Raises `Behind`."""
