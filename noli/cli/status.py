@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from threading import Event
+from typing import Annotated, Final
 
 import httpx2
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from noli.cli import target
+from noli.cli import lag, target
 from noli.cli.problem import ProblemError
 from noli.cli.stack import plan, records, screen
 from noli.cli.stack.probes import words
@@ -29,6 +32,8 @@ app = typer.Typer(add_completion=False)
 
 _PROBE_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 5.0
+#: Between two looks of `--watch`, in seconds.
+_WATCH_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +73,18 @@ class Status:
 
 @app.command()
 def status(
-    data: target.DataOption = target.DEFAULT_DATA, as_json: target.JsonOption = False
+    data: target.DataOption = target.DEFAULT_DATA,
+    as_json: target.JsonOption = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second, until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Show processes, readiness, lag per group, topics. Exit code 1 unless all is ready."""
+    """Show processes, readiness, lag per group, topics. Exit code 1 unless all is ready.
+
+    With --watch, and how far each application is behind (`noli lag`).
+    """
+    if watch and as_json:
+        raise ProblemError("--watch draws a screen, --json prints once", "leave one of them out")
     found = look(data, target.settings(data)) if _somewhere(data) else None
     if found is None:
         raise ProblemError(
@@ -78,11 +92,45 @@ def status(
             "start one with `noli up`, name its "
             "directory with --data, or set NOLI_KAFKA to look at another cluster",
         )
-    if as_json:
+    if watch:
+        found = _watched(found, data)
+    elif as_json:
         typer.echo(json.dumps({**asdict(found), "healthy": found.healthy}, indent=2))
     else:
         _show(found, data)
     raise typer.Exit(0 if found.healthy else 1)
+
+
+def _watched(found: Status, data: Path) -> Status:
+    """Draw processes, alignment and lag until Ctrl-C; what was seen last."""
+    settings = target.settings(data)
+    with (
+        lag.looking(data) as looking,
+        suppress(KeyboardInterrupt),
+        Live(_whole(found, looking), auto_refresh=False, screen=True) as live,
+    ):
+        while not Event().wait(_WATCH_S):
+            found = look(data, settings)
+            live.update(_whole(found, looking), refresh=True)
+    return found
+
+
+def _whole(found: Status, looking: lag.Looking) -> Group:
+    parts: list[RenderableType] = [_process_table(found)] if found.processes else []
+    if found.broker_error:
+        return Group(*parts, Text(found.broker_error, "bold red"))
+    try:
+        aligned = lag.table(lag.lags(looking()))
+        aligned.title, aligned.title_justify, aligned.title_style = "\nalignment", "left", "bold"
+        parts.append(aligned)
+    except ProblemError as problem:  # a broker that restarts is no reason to leave the screen
+        parts.append(Text(problem.fact, "bold red"))
+    return Group(*parts, *([_lag_table(found)] if found.lags else []))
+
+
+def _lag_table(found: Status) -> Table:
+    rows = [(lag.group, lag.topic, f"{lag.records:,}") for lag in found.lags]
+    return _table("lag in records", ("group", "topic", "lag"), rows)
 
 
 def _somewhere(data: Path) -> bool:
@@ -154,13 +202,7 @@ def _show(found: Status, data: Path) -> None:
         )
     )
     if found.lags:
-        console.print(
-            _table(
-                "lag in records",
-                ("group", "topic", "lag"),
-                [(lag.group, lag.topic, f"{lag.records:,}") for lag in found.lags],
-            )
-        )
+        console.print(_lag_table(found))
 
 
 def _process_table(found: Status) -> Table:

@@ -18,6 +18,8 @@ _PROPERTIES: Final = {
     "cleanup": "cleanup.policy",
     "retention_ms": "retention.ms",
     "min_compaction_lag_ms": "min.compaction.lag.ms",
+    "segment_bytes": "segment.bytes",
+    "segment_ms": "segment.ms",
 }
 _FIELDS: Final = frozenset({*_PROPERTIES, "doc", "key", "pii", "owner", "records", "partitions"})
 _FOR_EVER: Final = "-1"

@@ -135,9 +135,8 @@ class AlignmentRoom:
         if _FIRST in self._hands.books:
             origin = Origin(_FIRST, self._hands.books[_FIRST].position)
             sign = Signature(watcher, now, origin)
-            latest = self._around.aligned | {
-                one.app: one for each in found.values() for one in each
-            }
+            latest = {**self._around.aligned}
+            latest |= {one.app: one for each in found.values() for one in each}
             found.setdefault(_FIRST, []).append(overall(latest, world.apps, sign))
         return found
 

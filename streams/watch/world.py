@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 _TOPICS: Final = (APPS, QUARANTINE, BEACONS, ALIGNMENT)
 #: What must have been read to its end before anything is published: each of these may hold an
-#: application back. A beacon or an alignment that is read late only lets it wait.
-_HOLDING: Final = (APPS, QUARANTINE)
+#: application, or all of them, back. A beacon that is read late only lets them wait.
+_HOLDING: Final = (APPS, QUARANTINE, ALIGNMENT)
+#: Records of an application kept undecoded: seconds of them.
+_LAST: Final = 8
 #: For the brokers to tell the ends, and for the reader to get there, in seconds.
 _PATIENCE_S: Final = 5.0
 #: And for all of it at the start.
@@ -35,8 +38,9 @@ class Surroundings:
         self._apps: Mapping[str, apps.App] = {}
         #: Place in noli.quarantine → when the log took what stands there (ms).
         self._quarantined: dict[tuple[int, int], int] = {}
-        #: As last published, by application; that of all together under `OVERALL`.
-        self.aligned: dict[str, Aligned] = {}
+        self._aligned: dict[str, Aligned] = {}
+        #: Records of noli.alignment not decoded yet, by key; of many the last.
+        self._unread: dict[bytes | None, deque[bytes | None]] = {}
         self._beside = Beside(settings, _TOPICS, self._take)
         #: Partitions by topic, of the whole cluster.
         self.partitions: Mapping[str, int] = self._beside.partitions
@@ -48,6 +52,20 @@ class Surroundings:
         oldest = min(self._quarantined.values(), default=None)
         held = Quarantined(len(self._quarantined), oldest)
         return World(self.partitions[DECISIONS], self._apps, held, self._parties)
+
+    @property
+    def aligned(self) -> Mapping[str, Aligned]:
+        """As last published, by application; that of all together under `OVERALL`."""
+        unread, self._unread = self._unread, {}
+        for value in (each for values in unread.values() for each in values):
+            try:
+                name, datum = self._codec.decode(value)
+            except UnreadableError:
+                continue  # of a newer build, which is read by a watcher of that build
+            found = alignment.read(datum) if name == "noli.Alignment" else None
+            if found is not None and alignment.newer(self._aligned.get(found.app), found):
+                self._aligned[found.app] = found
+        return self._aligned
 
     async def ends(self) -> Mapping[int, int]:
         """Where the receipts end, by partition. Raises `Behind`."""
@@ -66,6 +84,11 @@ class Surroundings:
         await self._beside.aclose()
 
     def _take(self, record: Record) -> None:
+        if record.topic == ALIGNMENT:
+            # A start reads thousands of each application. The last few say all there is: a stopped
+            # watcher's old word is among them, with the newer one before it, or is of the past.
+            self._unread.setdefault(record.key, deque(maxlen=_LAST)).append(record.value)
+            return
         try:
             name, datum = self._codec.decode(record.value)
         except UnreadableError:
@@ -79,10 +102,6 @@ class Surroundings:
                 self._apps = apps.folded(self._apps, name, datum)
             case topic if topic == BEACONS and name == "noli.PartyBeacon":
                 self._parties.add(datum["partition"], datum["at"], datum["as_of"])
-            case topic if topic == ALIGNMENT and name == "noli.Alignment":
-                found = alignment.read(datum)
-                if alignment.newer(self.aligned.get(found.app), found):
-                    self.aligned[found.app] = found
 
     def _quarantine(self, name: str, datum: Mapping[str, Any], record: Record) -> None:
         if name == "noli.QuarantineResolved":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from noli.cli import lag, quarantine
 from noli.wire.alignment import OVERALL, Aligned
 from noli.wire.apps import Verb
 from tests.support.stack import Stack
@@ -85,6 +87,47 @@ def test_a_false_confirmation_takes_the_time_back(watched: Watched) -> None:
     watched.receipt("liar", "verified", accepted - 60_000)
     watched.until("liar", lambda one: (one.as_of or 0) > accepted - 60_000 and not one.wrong)
     watched.act("liar", Verb.REMOVED)
+
+
+def test_a_quarantined_record_holds_everybody_until_somebody_has_dealt_with_it(
+    watched: Watched,
+) -> None:
+    """Back to when the log took it; listed without the contact, shown with it, resolved by name."""
+    watched.act("held", Verb.ADDED)
+    as_of = watched.report("held")
+    watched.until("held", lambda one: one.as_of == as_of - 2_000)
+    watched.quarantine(as_of - 60_000, "+39 333 1234567")
+    watched.until("held", lambda one: one.as_of == as_of - 60_000)
+    assert "quarantine" in {hold.why for hold in watched.until(OVERALL, lambda _: True).held_by}
+    listed = watched.noli(quarantine.app, "list", "--json")
+    (found,) = json.loads(listed.output)
+    assert listed.exit_code == 1
+    assert "1234567" not in listed.output
+    assert "1234567" in watched.noli(quarantine.app, "show", found["id"]).output
+    assert watched.noli(quarantine.app, "resolve", found["id"], "--note", " ").exit_code != 0
+    done = watched.noli(quarantine.app, "resolve", found["id"], "--note", "sent again, corrected")
+    assert done.exit_code == 0, done.output
+    watched.until("held", lambda one: one.as_of == as_of - 2_000)
+    assert watched.noli(quarantine.app, "list").exit_code == 0
+    every = json.loads(watched.noli(quarantine.app, "list", "--all", "--json").output)
+    assert [one["note"] for one in every] == ["sent again, corrected"]
+    watched.act("held", Verb.REMOVED)
+
+
+def test_lag_says_how_far_behind_and_until_when(watched: Watched) -> None:
+    """Seconds, records, the pace and what holds it; exit code 1 while all are not aligned."""
+    watched.act("slow", Verb.ADDED)
+    watched.report("slow", pending=7, last_error="http_503", failures=2, next_try=1)
+    found = watched.until("slow", lambda one: one.pending == 7)
+    told = watched.noli(lag.app, "--json")
+    rows = {row["app"]: row for row in json.loads(told.output)}
+    assert rows["slow"]["as_of"] == found.as_of
+    assert (rows["slow"]["pending"], rows["slow"]["last_error"]) == (7, "http_503")
+    assert rows["slow"]["lag_seconds"] > 1
+    assert list(rows)[-1] == OVERALL
+    assert told.exit_code == (0 if rows[OVERALL]["aligned"] else 1)
+    assert "slow" in watched.noli(lag.app).output
+    watched.act("slow", Verb.REMOVED)
 
 
 def told(overall: Aligned) -> str:

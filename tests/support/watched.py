@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
+import typer
+from typer.testing import CliRunner, Result
+
 from noli.cli.stack.program import Program, Running, launch
 from noli.runtime import apps, registry, subjects
 from noli.runtime.clock import now_ms, steady
@@ -18,7 +21,7 @@ from noli.runtime.tail import Reading
 from noli.wire import alignment
 from noli.wire.alignment import Aligned
 from noli.wire.apps import Face, Verb
-from schemas.names import ALIGNMENT, APPS, BEACONS, RECEIPTS
+from schemas.names import ALIGNMENT, APPS, BEACONS, QUARANTINE, RECEIPTS
 from tests.support.decisions import token
 from tests.support.stack import Stack
 
@@ -119,6 +122,19 @@ class Watched:
             "frontier": 0, "as_of": None, "changes": [change],
         }  # fmt: skip
         self.put(RECEIPTS, app, "noli.Receipt", datum)
+
+    def quarantine(self, at: int, contact: str) -> None:
+        """A record that nobody could read, as the intake keeps one."""
+        datum = {
+            "topic": "http", "partition": 0, "offset": 0, "key": None, "value": b"{}",
+            "reason": "no such number", "at": at, "controller": "acme",
+            "contact": ("noli.Contact", {"kind": "phone", "value": contact}),
+        }  # fmt: skip
+        self.put(QUARANTINE, "", "noli.Quarantine", datum)
+
+    def noli(self, command: typer.Typer, *arguments: str) -> Result:
+        """What a command of the command line answers, asked of this stack."""
+        return CliRunner().invoke(command, arguments, env=self._env, catch_exceptions=True)
 
     def put(self, topic: str, key: str, record: str, datum: dict[str, Any]) -> None:
         """Append one record."""
