@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 from connectors.frontier import Frontier
 
 APP: Final = "crm"
+#: Another application of the same partition of the receipts: it drifts, and is put right.
+OTHER: Final = "web"
 PARTITIONS: Final = 3
 PERSONS: Final = 2
 TOKENS: Final = 7
@@ -59,6 +61,7 @@ class Company:
         self.doubted: dict[int, Fact] = {}
         self.receipts: list[tuple[str, dict[str, Any]]] = []
         self.quarantined: dict[int, int] = {}
+        self.other_drifts = False
 
     def happenings(self) -> list[Callable[[], None]]:
         """What may happen next."""
@@ -66,7 +69,7 @@ class Company:
             self._objection, self._person, self._hand_on, self._party_beacon, self._decide,
             self._beacon, self._read, self._read, self._answer, self._answer, self._deliver,
             self._report, self._rebalance, self._notice, self._spoil, self._look, self._mend,
-            self._quarantine, self._resolve,
+            self._quarantine, self._resolve, self._other, self._other,
         ]  # fmt: skip
 
     def flow(self) -> None:
@@ -263,6 +266,23 @@ class Company:
             point = worker.frontiers[number].point()
             self._receipt(worker, number, "applied", fact, point)
 
+    def _other(self) -> None:
+        """The other application reports; and what it holds wrongly is found, or found mended."""
+        points = [
+            {"partition": n, "frontier": self.now, "as_of": self.now} for n in range(PARTITIONS)
+        ]
+        self.receipts.append(("noli.Report", {**_report("o", self.now, points), "app": OTHER}))
+        self.other_drifts = not self.other_drifts
+        change = {
+            "token": bytes(17), "version": 1, "offset": 0, "accepted": 500, "reason": None,
+            "outcome": "drifted" if self.other_drifts else "verified",
+        }  # fmt: skip
+        datum = {
+            "app": OTHER, "worker": "o", "at": self.now, "partition": 0, "frontier": 0,
+            "as_of": None, "changes": [change],
+        }  # fmt: skip
+        self.receipts.append(("noli.Receipt", datum))
+
     def _quarantine(self) -> None:
         self.quarantined[len(self.quarantined)] = self.now - self.chance.randrange(2_000)
 
@@ -278,6 +298,8 @@ class Company:
         for token in range(TOKENS):
             self.lanes[token % PARTITIONS].append((self.now, self._fact(token)))
         self.quarantined.clear()
+        if self.other_drifts:
+            self._other()
         for _ in range(3):
             self.now += 2_000
             self._all_arrives()
