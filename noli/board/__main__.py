@@ -10,10 +10,12 @@ from noli.board.access import Door, is_loopback
 from noli.board.hub import Hub
 from noli.board.known import Known
 from noli.board.service import Parts, application
+from noli.board.timeline import Archive
 from noli.board.watch import Watch
 from noli.runtime import httpserver, logging, registry, settings
 from noli.runtime.apikeys import Keyring
 from noli.runtime.listening import Listener
+from noli.runtime.pepper import pepper
 from noli.runtime.process import Stop, run
 
 
@@ -21,10 +23,12 @@ async def serve(config: settings.Settings, stop: Stop) -> None:
     """Show the board until SIGTERM or SIGINT."""
     known = Known()
     hub = Hub(known)
-    watch = Watch(partial(Listener, config, news.TOPICS), registry.codec(config), known, hub)
+    codec = registry.codec(config)
+    archive = Archive(config, codec, pepper(config), lambda: known.apps)
+    watch = Watch(partial(Listener, config, news.TOPICS), codec, known, hub)
     door = Door(Keyring(config.api_keys_file), open_=config.board_open)
     listener = httpserver.bind(config.http_host, config.http_port)
-    parts = Parts(known, hub, door, watch.ready, config.runbooks_url)
+    parts = Parts(known, hub, door, watch.ready, archive, config.runbooks_url)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(watch.run())
         await httpserver.serve(application(parts), listener, stop)

@@ -31,7 +31,7 @@ _MEDIA: Final[Mapping[str, str]] = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-ASSETS: Final = ("board.css", "board.js", "app.js", "shared.js", "noli.svg")
+ASSETS: Final = ("board.css", "board.js", "app.js", "contact.js", "shared.js", "noli.svg")
 
 
 class Asset(NamedTuple):
@@ -43,7 +43,7 @@ class Asset(NamedTuple):
 
 
 def routes(runbooks_url: str) -> list[Route]:
-    """`/`, `/apps/{app}` and `/assets/…`. They hold nothing that needs a key."""
+    """`/`, `/apps/{app}`, `/contact` and `/assets/…`. They hold nothing that needs a key."""
 
     async def board(_request: Request) -> Response:
         return _shown(_page("board", "Noli: is everybody aligned?", runbooks_url))
@@ -51,9 +51,13 @@ def routes(runbooks_url: str) -> list[Route]:
     async def app(_request: Request) -> Response:
         return _shown(_page("app", "Noli: an application", runbooks_url))
 
+    async def contact(_request: Request) -> Response:
+        return _shown(_page("contact", "Noli: a contact", runbooks_url))
+
     return [
         Route("/", board, methods=["GET"]),
         Route("/apps/{app}", app, methods=["GET"]),
+        Route("/contact", contact, methods=["GET"]),
         *(Route(f"/assets/{name}", _serving(name), methods=["GET"]) for name in ASSETS),
     ]
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from noli.board import documents, page, stream
+from noli.board import documents, page, stream, timeline
 from noli.board.access import Door
 from noli.board.hub import Hub
 from noli.board.known import Known
@@ -35,6 +35,7 @@ class Parts:
     hub: Hub
     door: Door
     ready: httpserver.Readiness
+    archive: timeline.Looking
     runbooks_url: str = ""
 
 
@@ -45,6 +46,11 @@ def application(parts: Parts) -> ASGIApp:
         [
             *_board(parts),
             *_session(parts.door),
+            Route(
+                "/v1/contacts/timeline",
+                timeline.handler(parts.door.keyring, parts.archive),
+                methods=["POST"],
+            ),
             *page.routes(parts.runbooks_url),
             *httpserver.probes(parts.ready),
             *apidocs.routes(description),

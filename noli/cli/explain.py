@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from noli.cli import pepper, said, target
-from noli.cli.explaining import document, screen
+from noli.cli.explaining import screen
 from noli.cli.problem import ProblemError
 from noli.domain import contact as contacts
 from noli.domain.channel import Channel, Kind, Purpose
 from noli.domain.contact import Contact
 from noli.domain.token import token
 from noli.domain.wording import Language
-from noli.evidence import history
+from noli.evidence import document, history
 from noli.evidence.explanation import Question, explain
 from noli.runtime import registry, scan
 from noli.runtime.clock import now_ms

@@ -288,18 +288,22 @@ LAW: Final = (
         " nel suo fascicolo, stampato da `noli explain`.",
         ("004",),
         (),
-        ("noli.evidence.history.read", "noli.cli.explaining.told.details"),
+        ("noli.evidence.history.read", "noli.evidence.told.details"),
     ),
     Rule(
         "EVIDENCE",
         "For any contact and any past moment it can be said what was allowed, why, and on which"
-        " evidence.",
-        "Per ogni recapito e ogni momento passato si può dire che cosa era consentito, perché e in"
-        " base a quale prova.",
+        " evidence, and when each application confirmed it.",
+        "Per ogni recapito e ogni momento passato si può dire che cosa era consentito, perché, in"
+        " base a quale prova, e quando ogni applicazione lo ha confermato.",
         ("001", "002", "004"),
         (),
-        ("noli.evidence.history.read", "noli.evidence.explanation.explain"),
-        "When each application was told and confirmed comes with a later release.",
+        (
+            "noli.evidence.history.read",
+            "noli.evidence.explanation.explain",
+            "noli.evidence.turns.turns",
+            "noli.evidence.deliveries.read",
+        ),
     ),
     Rule(
         "ALL-ALIGNED",

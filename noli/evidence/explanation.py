@@ -59,12 +59,7 @@ class Explanation:
 def explain(question: Question, history: History) -> Explanation:
     """The verdicts at a moment, from the facts that the log had taken by then."""
     known = [entry for entry in history.entries if entry.known <= question.at]
-    sources = {entry.fact.source_id for entry in history.entries}
-    revoked = [
-        entry
-        for entry in history.revoked
-        if entry.fact.controller == question.controller and entry.fact.source_id in sources
-    ]
+    revoked = history.revocations(question.controller)
     told = [entry for entry in revoked if entry.known <= question.at]
     policy = Policy()
     for entry in told:

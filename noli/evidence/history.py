@@ -32,6 +32,11 @@ class Entry:
     known: int
 
     @property
+    def revokes(self) -> bool:
+        """Whether it takes back a source, for whoever rests on it."""
+        return isinstance(self.fact.detail, SourceRevoked)
+
+    @property
     def unreadable(self) -> bool:
         """Whether the record could not be read: quarantined, and the contact denied."""
         return isinstance(self.fact.detail, Quarantined)
@@ -47,6 +52,15 @@ class History:
     entries: tuple[Entry, ...] = ()
     revoked: tuple[Entry, ...] = ()
     unread: tuple[str, ...] = ()
+
+    def revocations(self, controller: str) -> tuple[Entry, ...]:
+        """Of the sources of a controller that any of the contact's facts rests on."""
+        sources = {entry.fact.source_id for entry in self.entries}
+        return tuple(
+            entry
+            for entry in self.revoked
+            if entry.fact.controller == controller and entry.fact.source_id in sources
+        )
 
 
 def read(settings: Settings, codec: Codec, key: bytes, progress: scan.Progress) -> History:

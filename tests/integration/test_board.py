@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,21 @@ import httpx2
 import pytest
 from confluent_kafka import Producer
 
+from noli import wire
+from noli.domain import times
+from noli.domain.contact import normalise
+from noli.domain.facts import Fact
+from noli.domain.token import Pepper, token
 from noli.runtime import registry, subjects
 from noli.runtime.clock import now_ms
 from noli.runtime.kafka import producer_config
 from noli.wire import apps
 from noli.wire.apps import Verb
-from schemas.names import ALIGNMENT, APPS, QUARANTINE
+from schemas.names import ALIGNMENT, APPS, GRANTS, OBJECTIONS, QUARANTINE, RECEIPTS
 from tests.support.blackbox import until
 from tests.support.board import FACE, alignment
-from tests.support.intake_process import Running, started
+from tests.support.intake_process import SECRET, Running, started
+from tests.support.law import PHONE, consent, objection, on
 from tests.support.neutral import neutral
 from tests.support.openapi import Description
 from tests.support.stack import Stack
@@ -36,12 +43,36 @@ class Writer:
         self._codec = registry.codec(settings)
         self._producer = Producer(producer_config(settings))
         self.app = f"app-{stack.prefix()}"
+        #: Of nobody else: a controller of this test's own.
+        self.controller = f"acme-{stack.prefix()}"
 
-    def tell(self, topic: str, key: str | None, record: str, datum: Mapping[str, Any]) -> None:
-        """Append one record, durably."""
-        value, at = self._codec.encode(record, datum), datum["at"]
+    def tell(
+        self, topic: str, key: str | bytes | None, record: str, datum: Mapping[str, Any],
+        at: int | None = None,
+    ) -> None:  # fmt: skip
+        """Append one record, durably; `at`: the log's timestamp, ms."""
+        value, at = self._codec.encode(record, datum), datum["at"] if at is None else at
         self._producer.produce(topic, value, key, timestamp=at)
         assert self._producer.flush(30) == 0
+
+    def key(self) -> bytes:
+        """The contact's token."""
+        return token(Pepper(1, bytes.fromhex(SECRET)), self.controller, normalise(**PHONE))
+
+    def fact(self, fact: Fact) -> None:
+        """A fact of the contact, as the intake writes it."""
+        topic = OBJECTIONS if fact.denies else GRANTS
+        intent = wire.fact_to_intent(replace(fact, controller=self.controller))
+        self.tell(topic, self.key(), "noli.Intent", intent, fact.accepted)
+
+    def confirm(self, at: int, outcome: str) -> None:
+        """The application's receipt."""
+        change = {
+            "token": self.key(), "version": at, "offset": 0, "accepted": at - 200,
+            "outcome": outcome, "reason": None,
+        }  # fmt: skip
+        datum = neutral("noli.Receipt", app=self.app, at=at, changes=[change])
+        self.tell(RECEIPTS, self.app, "noli.Receipt", datum)
 
     def act(self, verb: Verb) -> None:
         """Something is done to the application."""
@@ -121,6 +152,36 @@ def test_a_board_that_starts_late_knows_the_same_and_the_curve(
             assert board["quarantine"]["count"] >= 1
             assert "noli.grants" in board["quarantine"]["topics"]
             next(line for line in lines if line.startswith("event: change"))
+
+
+@pytest.mark.rule("EVIDENCE")
+def test_the_line_of_a_contact_is_read_from_the_log(board: Running, writer: Writer) -> None:
+    """Consent, objection, what they changed and who confirmed it, out of the real topics."""
+    writer.fact(consent(1))
+    writer.confirm(on(1) + 200, "applied")
+    writer.fact(objection(40))
+    writer.confirm(on(40) + 200, "applied")
+    writer.confirm(on(60), "drifted")
+    with board.client() as client:
+        body = {"controller": writer.controller, "contact": PHONE}
+        answer = client.post("/v1/contacts/timeline", json=body)
+        Description("noli.board").check("post", "/v1/contacts/timeline", answer)
+        assert answer.status_code == 200
+        told = answer.json()
+        assert told["receipts"]["complete"]
+        seen = [
+            (entry["kind"], entry.get("outcome") or entry.get("words", "").split(":")[0])
+            for entry in told["entries"]
+        ]
+        assert seen[0] == ("fact", "consent given")
+        assert [word for kind, word in seen if kind == "receipt"] == [
+            "applied", "applied", "drifted",
+        ]  # fmt: skip
+        denied = [e for e in told["entries"] if e["kind"] == "verdict" and "sms" in e["channels"]]
+        assert [entry["allowed"] for entry in denied][:2] == [True, False]
+        assert denied[1]["at"] == times.text(on(40))
+        other = client.post("/v1/contacts/timeline", json={**body, "controller": "nobody"}).json()
+        assert other["entries"] == []
 
 
 def test_a_board_stops_at_once_and_leaves_its_streams(board: Running) -> None:

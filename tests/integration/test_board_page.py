@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from noli.board.known import OVERALL
 from noli.runtime.clock import now_ms
@@ -20,6 +20,8 @@ from tests.support.browser import (
     chromium,
     visit,
 )
+from tests.support.law import ACME
+from tests.support.lines import Shelf, found
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian: apt install chromium)"),
@@ -57,7 +59,7 @@ def company(now: int) -> Log:
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[LiveBoard]:
     """A board of that company, that asks for no key."""
-    live = LiveBoard(tmp_path, company(now_ms()))
+    live = LiveBoard(tmp_path, company(now_ms()), archive=Shelf(found()))
     yield live
     live.stop()
 
@@ -262,3 +264,62 @@ def test_signing_in_needs_a_key_that_may(browser: Browser, tmp_path: Path) -> No
             expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     finally:
         board.stop()
+
+
+def asked(watched: Watched, key: str) -> Page:
+    """The contact was asked about on its page."""
+    page = watched.page
+    page.get_by_label("Controller").fill(ACME)
+    page.get_by_label("Contact").fill("333 1234567")
+    page.locator("#key").fill(key)
+    page.get_by_role("button", name="Show").click()
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_contacts_line_is_sound_for_everybody(
+    browser: Browser, board: LiveBoard, size: str, scheme: str
+) -> None:
+    """Before and after asking: axe-core content, console silent, nothing sticks out sideways."""
+    url = board.url + "/contact"
+    with visit(browser, url, SIZES[size], color_scheme=scheme) as watched:
+        check_sound(watched, board.url)
+        page = asked(watched, board.keys["evidence:read"])
+        expect(page.locator(".rail").first).to_be_visible()
+        check_sound(watched, board.url)
+        wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        assert page.evaluate(wide)
+
+
+@pytest.mark.rule("EVIDENCE")
+def test_a_contacts_line_tells_facts_verdicts_and_who_confirmed(
+    browser: Browser, board: LiveBoard
+) -> None:
+    """In order, by days; focus goes to the answer; nothing of it is in the address or stored."""
+    with visit(browser, board.url + "/contact", timezone_id=ROME) as watched:
+        page = asked(watched, board.keys["evidence:read"])
+        expect(page.locator("#now")).to_contain_text("denied")
+        rail = page.locator("#line")
+        expect(rail).to_contain_text("consent given")
+        expect(rail).to_contain_text("From here allowed for marketing")
+        expect(rail).to_contain_text("crm confirmed")
+        expect(rail).to_contain_text("profiling performed: for cluster")
+        expect(rail).to_contain_text("The person objected.")
+        expect(page.locator("#searched")).to_contain_text("All receipts since the first")
+        assert page.evaluate("document.activeElement.id") == "now-title"
+        assert page.url == board.url + "/contact"
+        assert page.evaluate("JSON.stringify(localStorage) + document.cookie") == "{}"
+        assert watched.complaints == []
+
+
+def test_who_may_not_ask_about_a_contact_is_told_why(browser: Browser, board: LiveBoard) -> None:
+    """A key without the scope, a contact that cannot be read: said beside the form."""
+    with visit(browser, board.url + "/contact") as watched:
+        page = asked(watched, board.keys["admin"])
+        expect(page.get_by_role("alert")).to_contain_text("lacks the scope evidence:read")
+        page.get_by_label("Contact").fill("12")
+        page.locator("#key").fill(board.keys["evidence:read"])
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("contact.value: give a number")
+        assert page.locator("#found").is_hidden()

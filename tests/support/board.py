@@ -9,10 +9,12 @@ from typing import Any, Final
 import httpx2
 
 from noli.board.access import Door
+from noli.board.asked import Asked
 from noli.board.hub import Hub
 from noli.board.known import OVERALL, Known
 from noli.board.news import read
 from noli.board.service import Parts, application
+from noli.board.timeline import Found, Looking
 from noli.runtime import apikeys
 from noli.runtime.apikeys import Keyring
 from noli.runtime.part import Record
@@ -137,11 +139,25 @@ def two(now: int = NOW) -> Log:
     return log
 
 
+class Empty:
+    """An archive that must not be asked."""
+
+    def look(self, _question: Asked, _now: int) -> Found:
+        """Nothing."""
+        raise AssertionError("the log is not there")
+
+
 class Service:
     """The whole application over a log, with one API key per scope."""
 
     def __init__(
-        self, folder: Path, log: Log, *, open_: bool = False, host: str = "board.test"
+        self,
+        folder: Path,
+        log: Log,
+        *,
+        open_: bool = False,
+        host: str = "board.test",
+        archive: Looking | None = None,
     ) -> None:
         pairs = {scope: apikeys.new(f"for {scope}", [scope]) for scope in apikeys.SCOPES}
         self.keys: Mapping[str, str] = {scope: key for scope, (key, _) in pairs.items()}
@@ -152,7 +168,9 @@ class Service:
         self.hub = Hub(self.known)
         self.ready: tuple[bool, dict[str, object]] = (True, {})
         self.door = Door(Keyring(self.key_file), open_=open_)
-        self.app = application(Parts(self.known, self.hub, self.door, lambda: self.ready))
+        self.app = application(
+            Parts(self.known, self.hub, self.door, lambda: self.ready, archive or Empty())
+        )
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(self.app), base_url=f"https://{host}"
         )

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 
 from noli.board.hub import TICK_S
 from noli.board.news import read
+from noli.board.timeline import Looking
 from noli.runtime import httpserver
 from noli.runtime.clock import now_ms
 from noli.runtime.part import Record
@@ -38,8 +39,10 @@ _START_S: Final = 30.0
 class LiveBoard:
     """The service on a port of its own, ticking by the clock. `log`: what it knows at first."""
 
-    def __init__(self, folder: Path, log: Log, *, open_: bool = True) -> None:
-        self._service = Service(folder, log, open_=open_)
+    def __init__(
+        self, folder: Path, log: Log, *, open_: bool = True, archive: Looking | None = None
+    ) -> None:
+        self._service = Service(folder, log, open_=open_, archive=archive)
         self.keys = self._service.keys
         self._listener = httpserver.bind("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"

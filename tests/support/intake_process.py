@@ -28,7 +28,7 @@ START_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Running:
-    """A started intake. `url`: where it listens; `key`: may write events and give orders."""
+    """A started intake. `url`: where it listens; `key`: may write events, give orders, look."""
 
     process: subprocess.Popen[str]
     url: str
@@ -70,7 +70,7 @@ def started(
     settings: Settings, folder: Path, module: str = "noli.intake", **env: str
 ) -> Iterator[Running]:
     """A listening intake, killed at the end if it still lives."""
-    key, line = apikeys.new("test", ["events:write", "admin"])
+    key, line = apikeys.new("test", ["events:write", "evidence:read", "admin"])
     apikeys.write(folder / "keys.json", [line])
     process = launched({**environment(settings, folder), **env}, module)
     try:

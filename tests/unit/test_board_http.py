@@ -187,7 +187,7 @@ def test_an_open_board_that_others_could_reach_does_not_start(
 
 async def test_the_pages_hold_nothing_and_load_nothing_from_elsewhere(service: Service) -> None:
     """Without a key the shells are served: no data, a strict policy, assets of ours only."""
-    for path in ("/", "/apps/crm"):
+    for path in ("/", "/apps/crm", "/contact"):
         answer = await service.client.get(path)
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/html; charset=utf-8"

@@ -11,12 +11,13 @@ from rich.console import Console
 
 from noli import wire
 from noli.cli.explain import guess
-from noli.cli.explaining import document, screen, told
+from noli.cli.explaining import screen
 from noli.domain import facts
 from noli.domain.channel import Channel, Purpose
 from noli.domain.contact import normalise
 from noli.domain.facts import Fact
 from noli.domain.wording import Language
+from noli.evidence import document, told
 from noli.evidence.explanation import Explanation, Question, explain
 from noli.evidence.history import LANES, Entry, History, collect
 from noli.runtime.part import Record

@@ -210,13 +210,18 @@ export function flaps(element, ms) {
 
 // ---- The session ---------------------------------------------------------------------------------
 
-/** Call `begin` once the board may be seen: at once, or after signing in. */
-export async function enter(begin) {
+/** What every page begins with. */
+export function start() {
   zoneButton();
   tables();
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.for === document.body.dataset.page) link.setAttribute("aria-current", "page");
   }
+}
+
+/** Call `begin` once the board may be seen: at once, or after signing in. */
+export async function enter(begin) {
+  start();
   const form = byId("sign-in-form");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

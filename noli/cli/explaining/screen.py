@@ -10,13 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from noli.cli.explaining import phrases, told
+from noli.cli.explaining import phrases
 from noli.domain import times, wording
 from noli.domain.facts import EVERY_BRAND
 from noli.domain.law import BEHIND, RULE, Rule
 from noli.domain.reason import OPERATOR_GUARANTEED, Reason
 from noli.domain.verdict import Verdict
 from noli.domain.wording import Language
+from noli.evidence import told
 from noli.evidence.explanation import Answer, Explanation
 from noli.evidence.history import Entry
 
