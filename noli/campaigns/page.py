@@ -184,7 +184,8 @@ def _days(report: Report) -> Iterable[str]:
         yield f"<p>{none.html()}</p>"
         return
     yield chart.figure(report)
-    yield '<div class="days"><table><thead><tr>'
+    label = "Giorno per giorno"
+    yield f'<div class="days" role="region" tabindex="0" aria-label="{label}"><table><thead><tr>'
     yield f'<th scope="col">{Said("Giorno", "Day").html()}</th>'
     for said in _COLUMNS.values():
         yield f'<th scope="col" class="n">{said.html()}</th>'

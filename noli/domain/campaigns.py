@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from noli.domain import times
@@ -26,6 +27,9 @@ KEPT_DAYS: Final = 2 * 365 + 1
 
 #: What a campaign over its ratio may not do, whatever the purpose.
 CALLS: Final = frozenset({Channel.OPERATOR_CALL, Channel.AUTOMATED_CALL})
+
+#: Hours remembered; calls come in the order of days.
+_HOURS: Final = 256
 
 _ORDER: Final = {reason: number for number, reason in enumerate(Reason)}
 
@@ -101,14 +105,16 @@ def answered_at(fact: Fact) -> int:
 
 def day_of(ms: int) -> int:
     """The day of a moment, by the clocks of Italy, in days since 1970-01-01."""
-    return (ms + _ahead(ms)) // times.DAY
+    return (ms + _ahead(ms // times.HOUR)) // times.DAY
 
 
-def _ahead(ms: int) -> int:
-    """How far Italian clocks are ahead of UTC, ms: an hour, two in summer (Directive 2000/84/EC).
+@lru_cache(_HOURS)
+def _ahead(hour: int) -> int:
+    """How far Italian clocks are ahead of UTC in an hour since 1970, ms: one, in summer two.
 
-    Summer begins and ends at 01:00 UTC of the last Sunday of March and of October.
+    Directive 2000/84/EC: from 01:00 UTC of the last Sunday of March to that of October.
     """
+    ms = hour * times.HOUR
     year = date.fromordinal(_EPOCH + ms // times.DAY).year
     summer = _last_sunday(year, 3) <= ms < _last_sunday(year, 10)
     return (1 + summer) * times.HOUR

@@ -107,14 +107,14 @@ class Follower:
         )
 
     def batch(self, wait_s: float = _WAIT_S) -> Batch:
-        """What the log has for us; empty after `wait_s` without anything.
+        """What the log has for us; empty after `wait_s` without anything. With 0, it never waits.
 
         Raises `Refused` when our offsets are gone from the log, `LogUnavailable` otherwise.
         """
         first = self._consumer.poll(wait_s)
         if first is None:
             return Batch((), ())
-        messages = [first, *self._consumer.consume(self._batch, _GATHER_S)]
+        messages = [first, *self._consumer.consume(self._batch, _GATHER_S if wait_s else 0)]
         if all(message.error() is None for message in messages):
             return Batch(messages, ())
         records, ends = [], []

@@ -128,12 +128,19 @@ class CampaignBook:
         return list(self._tallies.values())
 
 
-_BREACHES: Final = {"late_cut": "late_cuts", "no_comfort_noise": "no_comfort_noise"}
+_SILENT: Final = metrics.CALLS.labels("silent")
+_ATTENDED: Final = metrics.CALLS.labels("attended")
+_LATE: Final = metrics.BREACHES.labels("late_cut")
+_NOISELESS: Final = metrics.BREACHES.labels("no_comfort_noise")
 
 
 def _told(one: Counts) -> None:
     """For Prometheus."""
-    metrics.CALLS.labels("silent").inc(one.silent)
-    metrics.CALLS.labels("attended").inc(one.attended)
-    for kind, field in _BREACHES.items():
-        metrics.BREACHES.labels(kind).inc(getattr(one, field))
+    for child, many in (
+        (_ATTENDED, one.attended),
+        (_SILENT, one.silent),
+        (_LATE, one.late_cuts),
+        (_NOISELESS, one.no_comfort_noise),
+    ):
+        if many:
+            child.inc(many)
