@@ -333,4 +333,19 @@ _PIPELINE: Final = (
     Case("NoliClockSkew", "1 s ahead", {'noli_clock_skew_seconds{peer="broker"}': "1x10"}),
 )  # fmt: skip
 
-CASES: Final = (*_BURNS, *_ALIGNMENT, *_CORRECTNESS, *_PIPELINE)
+_OVER = "noli_campaigns_over_silent_ratio"
+_BREACH = 'noli_campaign_breaches_total{kind="late_cut"}'
+
+_CAMPAIGNS: Final = (
+    Case("NoliCampaignOver", "one of two watchers has one",
+         {f'{_OVER}{{instance="a"}}': "0x5 1x10", f'{_OVER}{{instance="b"}}': "0x15"}, ONE, "8m"),
+    Case("NoliCampaignOver", "back within the ratio", {_OVER: "1x5 0x10"}, at="8m"),
+    Case("NoliCampaignOver", "the watcher that said so ended", {_OVER: "1x3 stale"}, at="8m"),
+    Case("NoliSilentCallBreach", "a call cut late", {_BREACH: "0x5 1x10"},
+         ({"kind": "late_cut"},), "10m"),
+    Case("NoliSilentCallBreach", "none", {_BREACH: "0x20"}, at="10m"),
+    Case("NoliSilentCallBreach", "a restart counts from 0 again", {_BREACH: "3x70 0x20"},
+         at="80m"),
+)  # fmt: skip
+
+CASES: Final = (*_BURNS, *_ALIGNMENT, *_CORRECTNESS, *_PIPELINE, *_CAMPAIGNS)

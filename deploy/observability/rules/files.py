@@ -7,7 +7,13 @@ from typing import Any, Final
 
 import yaml
 
-from deploy.observability.rules import alignment, correctness, objectives, pipeline
+from deploy.observability.rules import (
+    alignment,
+    campaigns,
+    correctness,
+    objectives,
+    pipeline,
+)
 from deploy.observability.rules.model import Clock, Group
 
 FOLDER: Final = Path(__file__).parents[1] / "alerts"
@@ -30,7 +36,9 @@ _Dumper.add_representer(str, _text)
 
 def groups(clock: Clock) -> list[Group]:
     """Every group."""
-    return [module.group(clock) for module in (objectives, alignment, correctness, pipeline)]
+    return [
+        module.group(clock) for module in (objectives, alignment, correctness, pipeline, campaigns)
+    ]
 
 
 def files(clock: Clock, pages: str = PAGES) -> dict[str, str]:
