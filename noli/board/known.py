@@ -9,12 +9,14 @@ from noli.board.lags import Lags
 from noli.board.news import GONE, UNREADABLE, News
 from noli.wire import apps
 from noli.wire.apps import App, State
-from schemas.names import ALIGNMENT, APPS, CAMPAIGNS, CANARIES, QUARANTINE
+from schemas.names import ALIGNMENT, APPS, BEACON_KEY, CAMPAIGNS, CANARIES, QUARANTINE
 
 Datum = Mapping[str, Any]
 
 #: The key of all applications together in noli.alignment.
 OVERALL: Final = "*"
+
+_BEACON: Final = BEACON_KEY.decode()
 
 #: A record in noli.quarantine: partition and offset.
 Place = tuple[int, int]
@@ -69,6 +71,8 @@ class Known:
             self.lags.told(news.key, news.datum["at"], news.datum["as_of"])
 
     def _count(self, news: News) -> None:
+        if news.key == _BEACON:
+            return  # how far they are counted, which is of no campaign
         known = self.campaigns.get(news.key)
         if known is None or news.datum is None or _calls(news.datum) >= _calls(known):
             _newest(self.campaigns, news)  # else: of a watcher that had been replaced

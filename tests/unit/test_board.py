@@ -14,7 +14,7 @@ from noli.board.lags import POINTS, STEP_MS, Lags
 from noli.board.news import read
 from noli.board.standing import Overall, State, overall, standing, standings
 from noli.wire.apps import Verb
-from schemas.names import ALIGNMENT, QUARANTINE
+from schemas.names import ALIGNMENT, CAMPAIGNS, QUARANTINE
 from tests.support.board import (
     CODEC,
     NOW,
@@ -187,6 +187,16 @@ def test_a_campaign_tells_its_ratio() -> None:
     """Silent calls per 100 answered; none where nothing was answered."""
     assert documents.campaign_document(campaign("x", attended=96, silent=4))["ratio"] == 4.0
     assert documents.campaign_document(campaign("x", attended=0, silent=0))["ratio"] is None
+
+
+def test_the_beacon_of_the_campaigns_is_no_campaign() -> None:
+    """It says how far calls are counted, once a second; readable or not, no campaign is shown."""
+    log = Log()
+    log.count(campaign("winter"))
+    beacon = {"partition": 0, "as_of": NOW, "at": NOW, "read": 7, "watcher": "watch-0"}
+    for value in (CODEC.encode("noli.CampaignBeacon", beacon), b"of a newer build"):
+        log.append(CAMPAIGNS, "beacon", value)
+        assert known(log).campaigns.keys() == {"acme\x1fwinter"}
 
 
 def test_only_the_newest_record_of_a_key_is_told_but_for_the_curve() -> None:
