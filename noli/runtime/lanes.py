@@ -198,7 +198,7 @@ class Lanes:
         failpoint(Failpoint.PROCESSOR_BEFORE_COMMIT)
         try:
             if wait:
-                self._lead.commit(offsets=offsets, asynchronous=False)
+                _check(self._lead.commit(offsets=offsets, asynchronous=False))
             else:
                 self._lead.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
@@ -295,11 +295,12 @@ class Lanes:
             self.drop(number)
 
     def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        if error is not None:
-            self._refused(error)
+        refusals = [place.error for place in offsets if place.error is not None]
+        if error is not None or refusals:
+            self._refused(error or refusals[0])
         else:
             clients.LAST_COMMIT.labels(self.group).set(now_ms() / _MS_PER_S)
-            taken = (place for place in offsets if place.error is None and place.offset >= 0)
+            taken = (place for place in offsets if place.offset >= 0)
             self._heights.committed({(p.topic, p.partition): p.offset for p in taken})
 
     def _refused(self, error: KafkaError) -> None:
@@ -309,3 +310,10 @@ class Lanes:
         self._committed.clear()
         if error.code() not in _FENCED and not error.retriable():
             raise LanesError(f"commit refused: {error.str()}")
+
+
+def _check(committed: list[TopicPartition] | None) -> None:
+    """Raise KafkaException where one partition was refused, of which the call says nothing."""
+    for place in committed or ():
+        if place.error is not None:
+            raise KafkaException(place.error)
