@@ -38,6 +38,19 @@ def test_a_beacon_counts_once_all_before_it_is_settled() -> None:
     assert frontier.point() == Point(4, 200)
 
 
+def test_the_newest_settled_beacon_is_kept_as_the_time() -> None:
+    """As soon as nothing below it is open: of a real clock, milliseconds far above any offset."""
+    frontier = Frontier(0)
+    frontier.beacon(0, 1_795_000_000_000)
+    assert frontier.as_of == 1_795_000_000_000
+    frontier.hold(1)
+    frontier.beacon(2, 1_795_000_001_000)
+    assert (frontier.as_of, frontier.open) == (1_795_000_000_000, 1)
+    frontier.settle({1})
+    assert (frontier.as_of, frontier.open) == (1_795_000_001_000, 0)
+    assert not frontier._beacons
+
+
 def test_beacons_behind_an_open_record_take_no_memory() -> None:
     """A dead application for a day is one beacon, not 86,400."""
     frontier = Frontier(0)

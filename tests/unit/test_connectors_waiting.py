@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,3 +173,128 @@ def test_a_flying_restriction_counts_though_an_allowance_follows() -> None:
     waiting.take(10, now=0)
     waiting.add(change("a", 2, reason="NO_BASIS"))
     assert waiting.restricts()
+
+
+def test_who_waits_or_flies_is_known() -> None:
+    """For whoever has something old to say of the contact: the queue has the newer word."""
+    waiting = Waiting()
+    assert "a" not in waiting
+    waiting.add(change("a", 1))
+    assert "a" in waiting
+    assert waiting.flying == 0
+    (entry,) = waiting.take(10, now=0)
+    assert "a" in waiting
+    assert (waiting.flying, len(waiting)) == (1, 1)
+    waiting.done(entry)
+    assert "a" not in waiting
+    assert (waiting.flying, len(waiting)) == (0, 0)
+
+
+def test_no_more_are_taken_than_asked_for() -> None:
+    """A batch is as large as the target takes."""
+    waiting = Waiting()
+    for token in "abc":
+        waiting.add(change(token, 1))
+    assert len(waiting.take(2, now=0)) == 2
+    assert len(waiting.take(0, now=0)) == 0
+    assert len(waiting.take(2, now=0)) == 1
+
+
+def test_the_same_version_again_is_no_news() -> None:
+    """What waits stays as it is, and what flies is not sent twice; the offset is settled."""
+    waiting = Waiting()
+    waiting.add(change("a", 1))
+    waiting.add(change("a", 1)._replace(offset=7))
+    (entry,) = waiting.take(10, now=0)
+    assert (entry.change.offset, entry.offsets()) == (1, {1, 7})
+    waiting.add(change("a", 1)._replace(offset=8), [3])
+    assert entry.offsets() == {1, 3, 7, 8}
+    waiting.done(entry)
+    assert waiting.take(10, now=0) == []
+
+
+@pytest.mark.parametrize(
+    "first, second, again", [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_what_was_told_before_is_no_news_until_there_is_some(
+    first: bool, second: bool, again: bool
+) -> None:
+    """Of a repeat and a new change of a contact together, the contact has news."""
+    waiting = Waiting()
+    waiting.add(change("a", 1), again=first)
+    waiting.add(change("a", 2), again=second)
+    (entry,) = waiting.take(10, now=0)
+    assert entry.again is again
+    flown = Waiting()
+    flown.add(change("a", 1), again=first)
+    (entry,) = flown.take(10, now=0)
+    assert entry.again is first
+    flown.add(change("a", 2), again=second)
+    flown.back(entry)
+    (entry,) = flown.take(10, now=0)
+    assert entry.again is again
+
+
+def test_a_newer_verdict_begins_its_tries_anew() -> None:
+    """What was put off for long is offered at once, and put off shortly if it fails."""
+    waiting = Waiting()
+    waiting.add(change("a", 1))
+    (entry,) = waiting.take(10, now=0)
+    entry.attempts = 9
+    waiting.back(entry, until=99)
+    assert waiting.take(10, now=1) == []
+    waiting.add(change("a", 2))
+    (entry,) = waiting.take(10, now=1)
+    assert entry.attempts == 0
+
+
+def test_what_a_newer_change_replaced_in_flight_is_carried_on() -> None:
+    """Two changes came while it was in flight; both, and what they replaced, go with it."""
+    waiting = Waiting()
+    waiting.add(change("a", 1))
+    (entry,) = waiting.take(10, now=0)
+    waiting.add(change("a", 2), [20])
+    waiting.add(change("a", 3), [30])
+    waiting.back(entry)
+    (entry,) = waiting.take(10, now=0)
+    assert entry.offsets() == {1, 2, 3, 20, 30}
+    assert {past.version for past in entry.past} == {1, 2}
+
+
+def test_the_oldest_is_the_one_that_waits_longest() -> None:
+    """In flight or not, with what it replaced; who was told before has not waited since then."""
+    waiting = Waiting()
+    assert waiting.oldest() is None
+    waiting.add(change("a", 1)._replace(accepted=50))
+    waiting.add(change("b", 1)._replace(accepted=10), again=True)
+    assert waiting.oldest() == 50
+    waiting.add(change("c", 1)._replace(accepted=40))
+    waiting.add(change("c", 2)._replace(accepted=60))
+    assert waiting.oldest() == 40
+    waiting.take(10, now=0)
+    assert waiting.oldest() == 40
+
+
+def test_a_lost_partition_leaves_nothing_to_trip_over() -> None:
+    """Not in a queue, nor put off: the contact that comes back is offered at once."""
+    waiting = Waiting()
+    waiting.add(change("a", 1))
+    waiting.add(change("g", 1, reason="NO_BASIS"))
+    waiting.drop(0)
+    assert waiting.take(10, now=0) == []
+    waiting.add(change("a", 1))
+    (entry,) = waiting.take(10, now=0)
+    waiting.back(entry, until=9.0)
+    waiting.drop(0)
+    waiting.add(change("a", 2))
+    assert [entry.change.version for entry in waiting.take(10, now=1.0)] == [2]
+
+
+def test_one_restriction_among_allowances_is_urgent() -> None:
+    """Whoever loses one channel loses it before anybody is granted anything."""
+    grant = Verdict("email", "marketing", "*", allowed=True)
+    denial = Verdict("sms", "marketing", "*", allowed=False, reasons=("OBJECTED",))
+    waiting = Waiting()
+    waiting.add(a_change("first", 1, grant))
+    waiting.add(a_change("mixed", 1, grant, denial))
+    assert [entry.change.token for entry in waiting.take(10, now=0)] == ["mixed", "first"]
