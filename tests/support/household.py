@@ -48,8 +48,8 @@ PATIENCE_S: Final = 60.0
 PROCESSES: Final = ("intake", "suppress-0", "parties-0", "replica", f"connectors-{APP}")
 LANES: Final = (OBJECTIONS, GRANTS, PARTIES, CONTROL)
 PARTITIONS: Final = 8
-#: What a connector's own as_of speaks of.
-BOUNDS: Final = checker.Bounds(covered=frozenset({OBJECTIONS}))
+#: What a connector's own as_of speaks of; lookups of a household have a lease of 2 s.
+BOUNDS: Final = checker.Bounds(lease_ms=2_500, covered=frozenset({OBJECTIONS}))
 #: The recorder's file.
 OPERATIONS: Final = "operations.jsonl"
 _MODULES: Final = {
