@@ -10,7 +10,9 @@ from tests.chaos.plants.page import PAGE, page
 
 ROOT: Final = Path(__file__).parents[2]
 #: In the folder, and no bug of ours: what else may be wrong around a process.
-NO_BUG: Final = frozenset({"ledgered"})
+NO_BUG: Final = frozenset({"another_group", "clock_behind", "ledgered"})
+#: Tried in the test's own process.
+BY_HAND: Final = frozenset({"stale_owner_commits"})
 
 
 def test_the_page_of_planted_bugs_is_what_the_code_says() -> None:
@@ -26,5 +28,5 @@ def test_every_plant_is_tried() -> None:
         for path in (ROOT / "tests" / "chaos" / "plants").glob("*.py")
         if "\ndef plant() -> None:" in path.read_text("utf-8")
     }
-    assert found == {plant.name for plant in PLANTS} | NO_BUG
+    assert found == {plant.name for plant in PLANTS} | NO_BUG | BY_HAND
     assert all(plant.bug and plant.caught for plant in PLANTS)

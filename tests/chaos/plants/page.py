@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.mutants.equivalent import EQUIVALENT
+from tests.chaos.plants import stale_owner_commits
 from tests.chaos.plants.catalogue import PLANTS
 
 PAGE: Final = Path("docs/reference/planted-bugs.md")
@@ -28,6 +29,11 @@ without the bug, and must be right.
 |---|---|---|---|---|
 """
 
+_SECOND: Final = """
+The last one needs both fences of an owner taken down: with either of them left it commits nothing
+(`tests/chaos/test_plant_in_process.py`).
+"""
+
 _SMALL: Final = """
 ## Small bugs
 The modules in which a slip would lose or lift an objection are mutated, one small change at a time
@@ -37,6 +43,8 @@ each with its reason below.
 
 """
 
+_BOTH: Final = "Two workers in a partition; the newer owner dies at a record the older one decided."
+
 
 def page() -> str:
     """The whole page."""
@@ -44,11 +52,15 @@ def page() -> str:
         (plant.name, plant.process, plant.bug, _said(plant.scenario.__doc__), plant.caught)
         for plant in PLANTS
     ]
+    rows.append((
+        "stale_owner_commits", "suppress", _said(stale_owner_commits.__doc__),
+        _BOTH, ("unseen",),
+    ))  # fmt: skip
     table = "".join(
         f"| `{name}` | {process} | {bug} | {stage} | {', '.join(sorted(caught))} |\n"
         for name, process, bug, stage, caught in rows
     )
-    return _HEAD + table + (_SMALL + _small() if MEASURED.exists() else "")
+    return _HEAD + table + _SECOND + (_SMALL + _small() if MEASURED.exists() else "")
 
 
 def _said(doc: str | None) -> str:

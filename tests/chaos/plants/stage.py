@@ -131,8 +131,8 @@ class Stage:
         self, group: str, topics: tuple[str, ...], ends: dict[str, dict[int, int]] | None = None
     ) -> bool:
         ends = self._ends(topics) if ends is None else ends
-        client = broker.admin(self.house.settings())
-        done = {topic: broker.committed(client, group, topic) for topic in topics}
+        settings = self.house.settings()
+        done = {topic: broker.committed(settings, group, topic) for topic in topics}
         return all(
             done[topic].get(number, 0) >= end
             for topic in topics
