@@ -12,7 +12,13 @@ _NEVER: Final = "no beacon stands at the offset of an open record"
 EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
     "noli.domain.joins": {
         "max((d.time for d in erased)) → min((d.time for d in erased))": _ONE,
+        "g.basis == Basis.CONSENT and (not g.flags & Flag.VOID) and (g.time > time) and"
+        " (g.accepted > accepted) → not g.flags & Flag.VOID and g.time > time and"
+        " (g.accepted > accepted)": "only a consent carries an acceptance at all",
         "max((d.accepted for d in erased)) → min((d.accepted for d in erased))": _ONE,
+    },
+    "noli.domain.fold": {
+        "gone or after.denials → after.denials": "who has no denial was never erased",
     },
     "connectors.frontier": {
         "self._newest_open() < self._beacons[-1][0] → self._newest_open() <= self._beacons[-1][0]":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact
 from noli.domain.facts import EVERY_BRAND
+from noli.domain.fold import fold, join
 from noli.domain.joins import FRONT_MAX, with_denial, with_grant, with_mark, without_erased
 from noli.domain.state import Basis, Denial, Denied, Flag, Grant, Latest, Mark, State
+from tests.support.law import objection
 
 SMS: Final = 0b001
 CALL: Final = 0b010
@@ -140,3 +143,18 @@ def test_what_names_somebody_is_gone_unless_it_came_later() -> None:
     )
     after = without_erased(State("acme", None, None, (erased,), (), marks))
     assert {mark.key for mark in after.marks} == {"after", ""}
+
+
+def test_a_denial_of_nobody_named_belongs_to_its_controller() -> None:
+    """Who is erased is denied under the token alone; the state knows at least who decides."""
+    unnamed = replace(objection(5), contact=None)
+    assert fold(None, unnamed).controller == unnamed.controller
+    known = fold(None, objection(1))
+    assert fold(known, replace(unnamed, controller="")).controller == known.controller
+
+
+def test_joined_states_remember_what_either_forgot() -> None:
+    """A replay of what one of them no longer knows by its id lifts nothing."""
+    one, other = fold(None, objection(1)), fold(None, objection(2))
+    for a, b in ((9, 4), (4, 9)):
+        assert join(one._replace(forgotten=a), other._replace(forgotten=b)).forgotten == 9
