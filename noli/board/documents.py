@@ -13,7 +13,9 @@ from noli.board.known import Datum, Known
 from noli.board.lags import POINTS, STEP_MS
 from noli.board.standing import Hold, Overall, Standing
 from noli.domain import times
+from noli.domain.campaigns import ratio
 from noli.wire.apps import Job
+from noli.wire.campaigns import counts_in
 
 Json = dict[str, Any]
 
@@ -104,15 +106,15 @@ def canary_document(datum: Datum) -> Json:
 
 
 def campaign_document(datum: Datum) -> Json:
-    """What a campaign's calls came to; `ratio`: silent calls per 100 answered."""
-    answered = datum["attended"] + datum["silent"]
+    """What a campaign's calls came to; `ratio`: as the law counts (SILENT-RATIO)."""
+    whole = counts_in(datum)
     return {
         "controller": datum["controller"],
         "campaign": datum["campaign"],
         "at": text(datum["at"]),
-        "answered": answered,
+        "answered": whole.answered,
         "silent": datum["silent"],
-        "ratio": round(100 * datum["silent"] / answered, 2) if answered else None,
+        "ratio": round(ratio(whole), 2) if whole.answered else None,
         "late_cuts": datum["late_cuts"],
         "no_comfort_noise": datum["no_comfort_noise"],
         "over": datum["over"],

@@ -5,8 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from noli.campaigns.report import ratio
-from noli.domain.campaigns import SILENT_MOST, exceeded
+from noli.domain.campaigns import SILENT_MOST, exceeded, ratio
 
 if TYPE_CHECKING:
     from datetime import date

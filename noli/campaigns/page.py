@@ -9,9 +9,9 @@ from shlex import quote
 from typing import Final, NamedTuple
 
 from noli.campaigns import chart
-from noli.campaigns.report import Report, ratio
+from noli.campaigns.report import Report
 from noli.domain import times
-from noli.domain.campaigns import IN_CALLS, SILENT_MOST, Counts, exceeded
+from noli.domain.campaigns import IN_CALLS, SILENT_MOST, Counts, exceeded, ratio
 
 #: A narrow space that does not break: digits in groups of three, as both languages read them.
 _GROUP: Final = "\u202f"

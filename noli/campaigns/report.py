@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from noli.domain import times
-from noli.domain.campaigns import IN_CALLS, NONE, SILENT_MOST, Counts, exceeded
+from noli.domain.campaigns import IN_CALLS, NONE, SILENT_MOST, Counts, exceeded, ratio
 from noli.wire.campaigns import Campaign
 
 TYPE: Final = "noli.campaign_report.v1"
@@ -108,11 +108,6 @@ def report(
     if report.first > report.last:
         raise ValueError(f"no day from {report.first} to {report.last}")
     return report
-
-
-def ratio(counts: Counts) -> float:
-    """Silent calls in 100 that went well; the first hundred counts as a hundred."""
-    return counts.silent * IN_CALLS / max(IN_CALLS, counts.attended)
 
 
 def day_date(day: int) -> date:

@@ -17,12 +17,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from noli.campaigns import log, page
-from noli.campaigns.report import Report, day_date, ratio, report
+from noli.campaigns.report import Report, day_date, report
 from noli.campaigns.statistics import Statistics, TooYoung, Unusable, oldest_kept
 from noli.cli import said, target
 from noli.cli.problem import ProblemError
 from noli.domain import times
-from noli.domain.campaigns import day_of
+from noli.domain.campaigns import day_of, ratio
 from noli.runtime import registry, scan
 from noli.runtime.clock import now_ms
 from noli.runtime.settings import Settings

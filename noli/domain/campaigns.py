@@ -78,11 +78,16 @@ def counted(*, silent: bool, cut_after_ms: int | None, comfort_noise: bool | Non
     )
 
 
-def exceeded(counts: Counts) -> bool:
-    """SILENT-RATIO: more than 3 silent calls in 100 that went well, in one window.
+def ratio(counts: Counts) -> float:
+    """SILENT-RATIO: silent calls in 100 that went well.
 
     A call that went well is one an operator spoke on. The first hundred counts as a hundred.
     """
+    return counts.silent * IN_CALLS / max(IN_CALLS, counts.attended)
+
+
+def exceeded(counts: Counts) -> bool:
+    """SILENT-RATIO: more than 3 silent calls in 100 that went well, in one window."""
     return counts.silent * IN_CALLS > SILENT_MOST * max(IN_CALLS, counts.attended)
 
 

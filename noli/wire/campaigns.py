@@ -129,10 +129,10 @@ def read_campaign(datum: Mapping[str, Any]) -> Campaign:
         datum["controller"],
         datum["campaign"],
         datum["at"],
-        _counts(datum),
+        counts_in(datum),
         datum["over"],
         datum["over_since"],
-        {day["day"]: _counts(day) for day in datum["days"]},
+        {day["day"]: counts_in(day) for day in datum["days"]},
         tuple(Pending(**each) for each in datum["pending"]),
         {
             (each["lane"], each["partition"]): (each["offset"], each["item"])
@@ -160,5 +160,6 @@ def campaign_record(campaign: Campaign, watcher: str) -> dict[str, Any]:
     }
 
 
-def _counts(datum: Mapping[str, Any]) -> Counts:
+def counts_in(datum: Mapping[str, Any]) -> Counts:
+    """What a record of a campaign, or of one of its days, counted."""
     return Counts(*[datum[name] for name in Counts._fields])

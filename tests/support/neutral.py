@@ -36,8 +36,8 @@ def _value(kind: Any) -> Any:  # noqa: ANN401 - an Avro type, and a value of it
         return _PLAIN[kind]
     if kind["type"] == "record":
         return {field["name"]: _value(field["type"]) for field in kind["fields"]}
-    if kind["type"] == "array":
-        return []
+    if kind["type"] in {"array", "map"}:
+        return [] if kind["type"] == "array" else {}
     if kind["type"] == "enum":
         return kind["symbols"][0]
     return bytes(kind["size"])

@@ -9,12 +9,13 @@ import pytest
 
 from noli.board import documents
 from noli.board.hub import KEPT, Hub
-from noli.board.known import OVERALL
+from noli.board.known import OVERALL, Known
 from noli.board.lags import POINTS, STEP_MS, Lags
-from noli.board.news import read
+from noli.board.news import TOPICS, read
 from noli.board.standing import Overall, State, overall, standing, standings
 from noli.wire.apps import Verb
-from schemas.names import ALIGNMENT, CAMPAIGNS, QUARANTINE
+from schemas.codec import topic_catalogue
+from schemas.names import ALIGNMENT, BEACON_KEY, CAMPAIGNS, QUARANTINE
 from tests.support.board import (
     CODEC,
     NOW,
@@ -28,6 +29,7 @@ from tests.support.board import (
     two,
     wrong,
 )
+from tests.support.neutral import neutral
 
 
 def state(record: dict[str, Any] | None, now: int = NOW) -> State:
@@ -184,8 +186,9 @@ def test_a_page_of_an_application_shows_all_but_whose_verdicts_are_wrong() -> No
 
 
 def test_a_campaign_tells_its_ratio() -> None:
-    """Silent calls per 100 answered; none where nothing was answered."""
-    assert documents.campaign_document(campaign("x", attended=96, silent=4))["ratio"] == 4.0
+    """Silent calls in 100 that went well, as the law counts; none where nothing was answered."""
+    assert documents.campaign_document(campaign("x", attended=200, silent=9))["ratio"] == 4.5
+    assert documents.campaign_document(campaign("x", attended=10, silent=4))["ratio"] == 4.0
     assert documents.campaign_document(campaign("x", attended=0, silent=0))["ratio"] is None
 
 
@@ -197,6 +200,22 @@ def test_the_beacon_of_the_campaigns_is_no_campaign() -> None:
     for value in (CODEC.encode("noli.CampaignBeacon", beacon), b"of a newer build"):
         log.append(CAMPAIGNS, "beacon", value)
         assert known(log).campaigns.keys() == {"acme\x1fwinter"}
+
+
+@pytest.mark.parametrize(
+    "topic, record",
+    [(name, each) for name in TOPICS for each in topic_catalogue()["topics"][name]["records"]],
+)
+def test_the_board_takes_whatever_its_topics_carry(topic: str, record: str) -> None:
+    """No record of the catalogue ends the process, also one that a board does not show."""
+    log, found = Log(), Known()
+    key = BEACON_KEY.decode() if record.endswith("Beacon") else "key"
+    log.append(topic, key, CODEC.encode(record, neutral(record)))
+    found.take(read(log.records, CODEC, 0))
+    hub = Hub(found)
+    hub.tick(NOW)
+    ((name, board),) = events(hub.whole())
+    assert (name, "key" in board["campaigns"]) == ("board", record == "noli.Campaign")
 
 
 def test_only_the_newest_record_of_a_key_is_told_but_for_the_curve() -> None:

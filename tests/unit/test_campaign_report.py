@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 
 from noli.campaigns import page
 from noli.campaigns.log import Latest
-from noli.campaigns.report import Report, day_date, ratio, report
+from noli.campaigns.report import Report, day_date, report
 from noli.campaigns.statistics import oldest_kept
 from noli.cli import campaign as command
 from noli.cli.problem import ProblemError
 from noli.domain import times
-from noli.domain.campaigns import NONE, Counts, day_of
+from noli.domain.campaigns import NONE, Counts, day_of, ratio
 from noli.runtime.settings import Settings
 from noli.wire.campaigns import Campaign, campaign_key, campaign_record
 from tests.support.step import CODEC
