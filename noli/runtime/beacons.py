@@ -82,6 +82,9 @@ class Beacons:
     def forget(self, number: int) -> None:
         """A partition is no longer ours."""
         self._waiting.pop(number, None)
+        # Nor what was asked of it: given back to us meanwhile, it would be told an older moment
+        # than its owner in between has told.
+        self._asked = {at: answer for at, answer in self._asked.items() if at.partition != number}
         self._lags.forget(number)
         loop.BEACON_AS_OF.remove(str(number))
 
