@@ -46,6 +46,8 @@ class Failpoint(StrEnum):
     PROCESSOR_OUTPUTS_DELIVERED = "processor.outputs_delivered"
     PROCESSOR_STATES_SENT = "processor.states_sent"
     PROCESSOR_STATES_DELIVERED = "processor.states_delivered"
+    PROCESSOR_DECISIONS_SENT = "processor.decisions_sent"
+    PROCESSOR_DECISIONS_DELIVERED = "processor.decisions_delivered"
     PROCESSOR_STORED = "processor.stored"
     PROCESSOR_BEFORE_COMMIT = "processor.before_commit"
     PROCESSOR_AFTER_COMMIT = "processor.after_commit"
@@ -56,7 +58,7 @@ class Failpoint(StrEnum):
     PROCESSOR_BEACON = "processor.beacon"
     #: Part of the state topic is read and stored.
     TAKEOVER_MID_RESTORE = "takeover.mid_restore"
-    #: The claim stands in the state topic, in the decisions not.
+    #: The claim stands in the decisions, in the state topic not.
     TAKEOVER_MID_CLAIM = "takeover.mid_claim"
     TAKEOVER_CLAIMED = "takeover.claimed"
     #: Claimed and restored, nothing read.

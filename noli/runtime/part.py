@@ -54,8 +54,12 @@ class Topology:
 
     @property
     def claimed(self) -> tuple[str, ...]:
-        """The topics an owner writes its claim into; state first."""
-        return (self.state, self.decisions) if self.decisions else (self.state,)
+        """The topics an owner writes its claim into; the state last.
+
+        What a former owner still decides is then passed over before what it still saves is: never
+        is a decision believed whose state is not (docs/adr/0016).
+        """
+        return (self.decisions, self.state) if self.decisions else (self.state,)
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ class Part:
     shared: object = None
     sweeps: deque[Sweep] = field(default_factory=deque)
     unsaved: dict[bytes, bytes] = field(default_factory=dict)
+    unpublished: list[tuple[bytes | None, bytes]] = field(default_factory=list)
     woken: list[tuple[int, bytes]] = field(default_factory=list)
     caused: list[tuple[str, int]] = field(default_factory=list)
     #: A version at least as high may stand in the log without the state that goes with it.
@@ -87,27 +92,37 @@ class Part:
         return found
 
     def save(self, key: bytes, value: bytes) -> None:
-        """Set the state of a key: to the state topic once all outputs stand, then to disk.
+        """Set the state of a key: to the state topic once the facts emitted stand, then to disk.
 
-        Never before: a state that says "seen" while its decision was lost would pass over the same
-        record when it is read again, and nobody would ever hear of that objection.
+        Never before: a state that says "seen" while a fact was lost would pass over the same record
+        when it is read again, and nobody would ever hear of it.
         """
         self.unsaved[key] = value
 
     def emit(self, topic: str, key: bytes | None, value: bytes) -> None:
-        """Append an output to the same partition of `topic`."""
-        self.outputs.send(topic, self.number, key, value)
+        """Append an output to the same partition of `topic`; a decision once its state stands.
+
+        Never before: a successor that restores less than was decided would decide it again with
+        less, and an objection that applications had obeyed would be lifted until it is read again.
+        """
+        if topic == self.topology.decisions:
+            self.unpublished.append((key, value))
+        else:
+            self.outputs.send(topic, self.number, key, value)
 
     def emit_by_key(self, topic: str, key: bytes, value: bytes) -> None:
         """Append an output where its key belongs."""
         self.outputs.send(topic, None, key, value)
 
     def mark(self) -> str:
-        """How far the decisions are whole: everything emitted has its state. For a commit."""
+        """How far states and decisions are whole: each state has its decision. For a commit."""
         topic = self.topology.decisions
         if not topic:
             return ""
-        return Mark(self.outputs.sound(topic, self.number), self.epoch).text()
+        decided, saved = (
+            self.outputs.sound(at, self.number) for at in (topic, self.topology.state)
+        )
+        return Mark(decided, self.epoch, saved).text()
 
     def decided(self, lane: str, accepted: int) -> None:
         """Count a decision's delay from `accepted` (ms) once it is delivered."""
@@ -119,12 +134,18 @@ class Part:
             self.caused[since:] = [min(self.caused[since:])]
 
     def send_states(self) -> None:
-        """Everything emitted is delivered: what was saved may go to the state topic."""
+        """Every fact emitted is delivered: what was saved may go to the state topic."""
         for key, value in self.unsaved.items():
             self.outputs.send(self.topology.state, self.number, key, value)
 
+    def send_decisions(self) -> None:
+        """Every state is delivered: what was decided may be told."""
+        for key, value in self.unpublished:
+            self.outputs.send(self.topology.decisions, self.number, key, value)
+        self.unpublished.clear()
+
     def stored(self) -> None:
-        """Everything saved is delivered: put it on disk."""
+        """Everything saved and decided is delivered: put it on disk."""
         if self.unsaved:
             # Not past what is still to be written over: our successor must find it too.
             frontier = self.outputs.sound(self.topology.state, self.number)

@@ -1,6 +1,7 @@
 """The one loop of a stream worker: it owns membership, offsets, time and delivery.
 
-    poll one lane → step each record → outputs delivered → states delivered → stored → committed
+    poll one lane → step each record → facts delivered → states delivered → decisions delivered
+    → stored → committed
 
 in this order, so a crash repeats work and never skips it; the fold being a join, repeated work
 changes nothing. Whatever is unexpected ends the process: an offset is never committed past a
@@ -72,15 +73,27 @@ class Processor:
 
     def run(self, stop: Stop) -> None:
         """The loop. Returns after a graceful stop: committed, flushed, closed."""
-        self._lanes.join()
+        self.join()
         while not stop.requested:
-            self._change_hands()
-            messages = self._lanes.poll()
-            if messages:
-                self._batch(messages)
-            if steady() >= self._chores_at:
-                self._chores()
-            self._tick()
+            self.turn()
+        self.close()
+
+    def join(self) -> None:
+        """Become a member of the group."""
+        self._lanes.join()
+
+    def turn(self) -> None:
+        """Once around: what the group gave or took, one batch, what is due, beacons, commit."""
+        self._change_hands()
+        messages = self._lanes.poll()
+        if messages:
+            self._batch(messages)
+        if steady() >= self._chores_at:
+            self._chores()
+        self._tick()
+
+    def close(self) -> None:
+        """Commit, flush, leave."""
         self._lanes.close()
         for part in self._parts.values():
             part.store.close()
@@ -107,6 +120,7 @@ class Processor:
             self._step.opened(part)
             self._parts[number] = part
             self._write_over(part, taken.late, taken.version)
+            self._publish(part, taken.owed - taken.late)
             self._rota.append(number)
             self._lanes.start(number)
         self._assigned = True
@@ -132,6 +146,13 @@ class Processor:
         for key in keys:
             self._step.restate(key, part)
         self._settle({part.number})
+
+    def _publish(self, part: Part, keys: Collection[bytes]) -> None:
+        """Decide again what a former owner saved and perhaps never told (docs/adr/0016)."""
+        for key in keys:
+            self._step.restate(key, part)
+        if keys:
+            self._settle({part.number})
 
     def _batch(self, messages: list[Message]) -> None:
         touched: set[int] = set()
@@ -175,6 +196,11 @@ class Processor:
         failpoint(Failpoint.PROCESSOR_STATES_SENT)
         self._outputs.deliver()
         failpoint(Failpoint.PROCESSOR_STATES_DELIVERED)
+        for number in touched:
+            self._parts[number].send_decisions()
+        failpoint(Failpoint.PROCESSOR_DECISIONS_SENT)
+        self._outputs.deliver()
+        failpoint(Failpoint.PROCESSOR_DECISIONS_DELIVERED)
         for number in touched:
             self._parts[number].stored()
         failpoint(Failpoint.PROCESSOR_STORED)

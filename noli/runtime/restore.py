@@ -3,7 +3,7 @@
 A claim is a record of a higher epoch than any before it. Once it stands in the log, whatever an
 older owner still writes comes after it with a lower epoch, and every reader passes over it. What
 former owners left unmended, here and at the end of the decisions, is found on the way.
-Source: blueprint, "One writer per partition"; docs/adr/0003, docs/adr/0015.
+Source: blueprint, "One writer per partition"; docs/adr/0003, 0015 and 0016.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from schemas.names import CLAIM_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from confluent_kafka import Message
 
@@ -61,6 +60,10 @@ class Tail:
     stale: int = 0
     #: Keys whose newest record is not one to be believed, and where it stands.
     late: dict[bytes, int] = field(default_factory=dict)
+    #: From here on a state may stand whose decision was never told; None: nowhere.
+    since: int | None = None
+    #: The keys of those states.
+    owed: set[bytes] = field(default_factory=set)
 
     def take(self, key: bytes | None, value: bytes | None, offset: int) -> None:
         """One record: a claim raises the epoch, a value of a lower epoch is passed over."""
@@ -76,6 +79,8 @@ class Tail:
         else:
             self.items[key] = value
             self.late.pop(key, None)
+            if self.since is not None and offset >= self.since:
+                self.owed.add(key)
 
     def _is_foreign(self, key: bytes, value: bytes) -> bool:
         """Whether a former owner wrote it, or nobody of ours. Raises `UnreadableError`.
@@ -105,13 +110,14 @@ class Tail:
 class Taken:
     """A partition taken over: its store, and the epoch under which we write.
 
-    `late`: keys to write over, as the newest record of each is a former owner's. `version`: the
-    highest that may stand in the decisions without its state.
+    `late`: keys to write over, as the newest record of each is a former owner's. `owed`: keys to
+    decide again, as the state may stand without its decision. `version`: the highest in sight.
     """
 
     store: PartitionStore
     epoch: int
     late: frozenset[bytes]
+    owed: frozenset[bytes]
     version: int
 
 
@@ -149,11 +155,8 @@ class Takeover:
         numbers = sorted(remembered)
         started = steady()
         topic_id = self._topic_id()
-        tails = {
-            number: self._open(self._settings.data / "state" / str(number), topic_id)
-            for number in numbers
-        }
-        trails = {number: _trail(remembered[number]) for number in numbers}
+        tails = {number: self._open(number, topic_id, remembered[number]) for number in numbers}
+        trails = {number: Trail.after(_mark(remembered[number])) for number in numbers}
         taken = self._read_and_claim(tails, trails)
         loop.RESTORE_SECONDS.set(steady() - started)
         late = sum(len(one.late) for one in taken.values())
@@ -169,9 +172,17 @@ class Takeover:
         )
         return taken
 
-    def _open(self, path: Path, topic_id: str) -> Tail:
-        store = PartitionStore(path, topic_id)
-        return Tail(store, store.meta.frontier, store.meta.epoch)
+    def _open(self, number: int, topic_id: str, remembered: Sequence[str]) -> Tail:
+        """Read on from what the disk holds, or from the mark where that is further back."""
+        store = PartitionStore(self._settings.data / "state" / str(number), topic_id)
+        tail = Tail(store, store.meta.frontier, store.meta.epoch)
+        if self._decisions:
+            mark = _mark(remembered)
+            # Nothing was ever committed: nothing is known to be told.
+            tail.since = 0 if not remembered else mark and mark.state
+            if tail.since is not None and tail.since < tail.frontier:
+                tail.frontier, tail.epoch = tail.since, mark.epoch if mark else 0
+        return tail
 
     def _read_and_claim(self, tails: dict[int, Tail], trails: dict[int, Trail]) -> dict[int, Taken]:
         consumer = Consumer(
@@ -194,22 +205,23 @@ class Takeover:
             taken: dict[int, Taken] = {}
             open_claims = dict(tails)
             while open_claims:
-                epochs, ends = self._claim(open_claims)
+                seen = {n: max(tail.epoch, trails[n].epoch) for n, tail in open_claims.items()}
+                epochs, ends = self._claim(seen)
                 failpoint(Failpoint.TAKEOVER_CLAIMED)
                 self._read(consumer, readers, ends)
                 for number, tail in list(open_claims.items()):
-                    if tail.epoch == epochs[number]:
-                        trail = trails[number]
-                        late = frozenset(tail.late) | trail.late
-                        taken[number] = Taken(tail.store, tail.epoch, late, trail.version)
+                    trail, epoch = trails[number], epochs[number]
+                    if tail.epoch == epoch and trail.epoch in {epoch, 0}:
+                        late, owed = frozenset(tail.late) | trail.late, frozenset(tail.owed)
+                        taken[number] = Taken(tail.store, epoch, late, owed, trail.version)
                         del open_claims[number]
             return taken
         finally:
             consumer.close()
 
-    def _claim(self, tails: dict[int, Tail]) -> tuple[dict[int, int], dict[_Place, int]]:
+    def _claim(self, seen: Mapping[int, int]) -> tuple[dict[int, int], dict[_Place, int]]:
         """Write claims above every epoch seen; (epochs, offset after each claim, by place)."""
-        epochs = {number: max(tail.epoch + 1, now_us()) for number, tail in tails.items()}
+        epochs = {number: max(epoch + 1, now_us()) for number, epoch in seen.items()}
         ends: dict[_Place, int] = {}
         for topic in self._topics:
             placed = self._outputs.claim(topic, {n: self._record(e) for n, e in epochs.items()})
@@ -289,7 +301,6 @@ class Takeover:
             raise RestoreError(f"{topic} cannot be described: {error}") from error
 
 
-def _trail(remembered: Sequence[str]) -> Trail:
-    """From the furthest of the marks; each was true when it was committed."""
-    marks = [mark for mark in map(Mark.read, remembered) if mark is not None]
-    return Trail.after(max(marks, default=None))
+def _mark(remembered: Sequence[str]) -> Mark | None:
+    """The furthest of the marks; each was true when it was committed."""
+    return max((mark for mark in map(Mark.read, remembered) if mark is not None), default=None)

@@ -1,9 +1,8 @@
 """What former owners left at the end of a partition of decisions, as far as nobody checked it.
 
-Two things may stand there that no state tells of. A decision whose owner died before its state was
-written (docs/adr/0009): what is decided next must have a higher version. And a late record of an
-owner that had lost the partition, which nobody wrote over yet: compaction would keep it
-(docs/adr/0015). With each commit an owner says up to where there is neither.
+A late record of an owner that had lost the partition may stand there, which nobody wrote over yet:
+compaction would keep it (docs/adr/0015); and what is decided next must have a higher version than
+any. With each commit an owner says up to where nothing is left to be done.
 """
 
 from __future__ import annotations
@@ -23,25 +22,27 @@ _NOBODY: Final = -1
 
 
 class Mark(NamedTuple):
-    """Below `offset` every decision has its state, and every late record was written over.
+    """Below `offset` every late record of the decisions was written over.
 
-    `epoch`: of the owner that says so.
+    Below `state` those of the state were, and each state has its decision. `epoch`: of the owner
+    that says so.
     """
 
     offset: int
     epoch: int
+    state: int = 0
 
     def text(self) -> str:
         """As a commit's metadata."""
-        return f"decisions={self.offset} epoch={self.epoch}"
+        return f"decisions={self.offset} epoch={self.epoch} state={self.state}"
 
     @classmethod
     def read(cls, text: str | None) -> Mark | None:
         """From a commit's metadata; None where it says nothing of the kind."""
         found = dict(re.findall(r"(\w+)=(\d+)", text or ""))
-        if not {"decisions", "epoch"} <= found.keys():
+        if not {"decisions", "epoch", "state"} <= found.keys():
             return None
-        return cls(int(found["decisions"]), int(found["epoch"]))
+        return cls(int(found["decisions"]), int(found["epoch"]), int(found["state"]))
 
 
 def version_in(value: bytes | None) -> int:

@@ -65,11 +65,7 @@ class Desk:
 
     def decided(self) -> dict[bytes, dict[str, Any]]:
         """The newest decision of each contact."""
-        return {
-            k or b"": CODEC.decode(v)[1]
-            for topic, k, v in self.sent.records
-            if topic == SUPPRESS.decisions
-        }
+        return {key or b"": CODEC.decode(value)[1] for key, value in self.part.unpublished}
 
 
 @pytest.fixture

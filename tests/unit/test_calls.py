@@ -58,6 +58,7 @@ def suppressed(*facts: Fact, part: Part | None = None, sent: Sent | None = None)
     for offset, each in enumerate(facts):
         lane = OBJECTIONS if each.denies else GRANTS
         step.process(Record(lane, 3, offset, KEY, intent(each), ACCEPTED), part)
+    part.send_decisions()
     return sent
 
 

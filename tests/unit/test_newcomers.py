@@ -286,6 +286,7 @@ def both_ways(found: list[Fact]) -> tuple[Sent, Sent]:
         for record in records:
             step.process(record, part)
         part.send_states()
+        part.send_decisions()
     return singles, packed
 
 
@@ -311,6 +312,7 @@ def test_an_objection_behind_a_newcomers_consent_denies() -> None:
         for each in (consent(1, "sms"), objection(2)):
             value = CODEC.encode("noli.Intent", wire.fact_to_intent(each))
             step.process(Record(GRANTS, 3, number, key, value, on(2)), part)
+    part.send_decisions()
     decisions = sent.of(SUPPRESS.decisions)
     allowed = [any(row["allowed"] for row in each["rows"]) for each in decisions]
     assert allowed == [True, False] * 6

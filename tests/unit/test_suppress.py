@@ -79,6 +79,11 @@ CONSENT = intent(
 OBJECTION = intent("noli.objection.raised.v1", "2", via="web")
 
 
+def told(part: Part) -> list[dict[str, Any]]:
+    """What was decided, in order; it is sent once the states stand."""
+    return [CODEC.decode(value)[1] for _, value in part.unpublished]
+
+
 def allowed(decision: dict[str, Any]) -> set[tuple[str, str]]:
     """Pairs of channel and purpose that a decision allows."""
     return {
@@ -95,14 +100,21 @@ def test_a_consent_allows_and_an_objection_denies(step: Suppress, part: Part, se
     """Each fact that changes something gives a decision of a higher version; one state is left."""
     step.process(record(CONSENT), part)
     step.process(record(OBJECTION, 1), part)
-    first, second = sent.of(SUPPRESS.decisions)
+    first, second = told(part)
     assert allowed(first) == {("email", "marketing")}
     assert allowed(second) == set()
     assert second["version"] > first["version"]
     assert {decision["epoch"] for decision in (first, second)} == {77}
-    assert sent.of(SUPPRESS.state) == []
+    assert sent.records == []
     part.send_states()
-    assert len(sent.of(SUPPRESS.state)) == 1
+    part.send_decisions()
+    assert [topic for topic, _, _ in sent.records] == [
+        SUPPRESS.state,
+        SUPPRESS.decisions,
+        SUPPRESS.decisions,
+    ]
+    part.send_decisions()
+    assert len(sent.records) == 3
 
 
 def test_versions_rise_above_what_a_former_owner_gave(
@@ -112,7 +124,7 @@ def test_versions_rise_above_what_a_former_owner_gave(
     part.floor = now_us() + 3_600_000_000
     step.process(record(CONSENT), part)
     step.process(record(OBJECTION, 1), part)
-    first, second = sent.of(SUPPRESS.decisions)
+    first, second = told(part)
     assert second["version"] > first["version"] > part.floor
 
 
@@ -134,7 +146,7 @@ def test_poison_denies_its_contact_and_is_kept_whole(
     """An unreadable intent under a contact's key suppresses that contact and waits for a human."""
     step.process(record(CONSENT), part)
     step.process(record(poison, 9), part)
-    decision = sent.of(SUPPRESS.decisions)[-1]
+    decision = told(part)[-1]
     assert allowed(decision) == set()
     assert all("QUARANTINED" in row["reasons"] for row in decision["rows"])
     (kept,) = sent.of(QUARANTINE)
@@ -150,7 +162,7 @@ def test_an_intent_about_nobody_under_a_contacts_key_is_poison(
     fact = events.parse({**raw, "specversion": "1.0", "data": data}, ACCEPTED)
     step.process(record(CONSENT), part)
     step.process(record(CODEC.encode("noli.Intent", wire.fact_to_intent(fact)), 1), part)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    assert allowed(told(part)[-1]) == set()
     assert len(sent.of(QUARANTINE)) == 1
 
 
@@ -164,7 +176,7 @@ def test_an_objection_under_a_token_denies_whoever_it_is(
     fact = events.parse({**raw, "specversion": "1.0", "data": data}, ACCEPTED)
     step.process(record(CONSENT), part)
     step.process(record(CODEC.encode("noli.Intent", wire.fact_to_intent(fact)), 1), part)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    assert allowed(told(part)[-1]) == set()
     assert sent.of(QUARANTINE) == []
 
 
@@ -177,7 +189,7 @@ def test_a_revocation_from_a_clock_ahead_of_ours_is_in_force_at_once(
     value = CODEC.encode("noli.Intent", wire.fact_to_intent(fact))
     step.process(Record(CONTROL, 3, 0, None, value, ahead), part)
     step.process(record(from_source("1", "list-7")), part)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    assert allowed(told(part)[-1]) == set()
 
 
 @pytest.mark.parametrize("key", [None, b"", b"short"])
@@ -193,7 +205,7 @@ def test_restating_writes_the_same_verdicts_again(step: Suppress, part: Part, se
     """After a foreign write our value stands behind it, with a higher version."""
     step.process(record(CONSENT), part)
     step.restate(KEY, part)
-    first, second = sent.of(SUPPRESS.decisions)
+    first, second = told(part)
     assert allowed(second) == allowed(first)
     assert second["version"] > first["version"]
 
@@ -240,13 +252,13 @@ def test_a_revoked_source_voids_what_rests_on_it_and_nothing_else(
 ) -> None:
     """The contact of the source is denied once derived again; an independent consent stands."""
     step.process(record(from_source("1", "list-7")), part)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1])
+    assert allowed(told(part)[-1])
     step.process(control(REVOCATION), part)
     assert [sweep.label for sweep in part.sweeps] == [label_of("acme", "list-7")]
     step.rederive(KEY, part)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    assert allowed(told(part)[-1]) == set()
     step.process(record(from_source("2", None), 1), part)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == {("email", "marketing")}
+    assert allowed(told(part)[-1]) == {("email", "marketing")}
 
 
 @pytest.mark.rule("SOURCE-REVOKED")
@@ -257,7 +269,7 @@ def test_a_revocation_outlives_the_ownership(step: Suppress, part: Part, sent: S
     step.opened(heir)
     assert len(heir.sweeps) == 1
     step.process(record(from_source("1", "list-7")), heir)
-    assert allowed(sent.of(SUPPRESS.decisions)[-1]) == set()
+    assert allowed(told(heir)[-1]) == set()
     step.swept(label_of("acme", "list-7"), heir)
     last = Part(3, 79, SUPPRESS, cast("PartitionStore", Memory(heir.unsaved)), part.outputs)
     step.opened(last)
@@ -305,5 +317,5 @@ def test_state_carries_when_it_changes_and_where_it_came_from(
     found = lead(part.unsaved[KEY])
     assert found.epoch == 77
     assert found.labels == label_of("acme", "list-7")
-    decision = sent.of(SUPPRESS.decisions)[-1]
+    decision = told(part)[-1]
     assert found.wake == (decision["next_change"] or 0)
