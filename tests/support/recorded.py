@@ -73,10 +73,15 @@ def decided(codec: Codec, records: Iterable[Raw], brands: Iterable[str] = ()) ->
         found.append(
             Decided(
                 *place, datum["epoch"], (raw.key or b"").hex(), datum["version"],
-                allowed(rows, brands), objected(rows), datum["accepted"],
+                allowed(rows, brands), objected(rows), _cause(datum),
             )
         )  # fmt: skip
     return found
+
+
+def _cause(datum: Mapping[str, Any]) -> int | None:
+    """Acceptance of the fact behind a decision; one that no fact caused bears its own moment."""
+    return None if datum["accepted"] == datum["decided"] else int(datum["accepted"])
 
 
 def allowed(rows: Iterable[Mapping[str, Any]], brands: Iterable[str] = ()) -> frozenset[Pair]:

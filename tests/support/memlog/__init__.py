@@ -7,18 +7,21 @@
 
 It is held to what the real broker does by `tests.support.logcontract`, run against both. Faults:
 `log.cut` (a client the brokers do not hear), `log.paused` (SIGSTOP: no heartbeat), `log.unheard`
-(appended, and the acknowledgement lost), `log.sloth` (fetches that have not come yet), `log.kill`
+(appended or not, nobody says), `log.sloth` (fetches that have not come yet), `log.kill`
 (and what it had sent lands late: `log.land`), `log.compact`, `log.lose_tail`, `log.interrupt`
 (called at every point at which a process may die or be overtaken).
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 from unittest.mock import patch
+
+import confluent_kafka
+import confluent_kafka.admin
 
 from tests.support.memlog.admin import AdminClient
 from tests.support.memlog.clock import Clock
@@ -39,27 +42,24 @@ __all__ = [
     "installed",
 ]
 
-_CLIENTS: Final = {"Consumer": Consumer, "Producer": Producer, "AdminClient": AdminClient}
-#: Modules of ours that make a client.
-_MODULES: Final = (
-    "noli.runtime.kafka",
-    "noli.runtime.lanes",
-    "noli.runtime.outputs",
-    "noli.runtime.repair",
-    "noli.runtime.restore",
-    "noli.runtime.tail",
-    "noli.replica.follow",
-)
+#: What stands in for what.
+_DOUBLES: Final[Mapping[object, object]] = {
+    confluent_kafka.Consumer: Consumer,
+    confluent_kafka.Producer: Producer,
+    confluent_kafka.admin.AdminClient: AdminClient,
+}
+_OURS: Final = ("noli.", "streams.", "connectors.")
 
 
 @contextmanager
 def installed(log: Log) -> Iterator[None]:
-    """Every client made meanwhile is of this log, and every clock is its own."""
+    """Every client made meanwhile by a module that is loaded is of memory; so are the clocks."""
     with ExitStack() as stack:
         stack.enter_context(patch("noli.runtime.clock.time", log.clock))
-        for name in _MODULES:
-            module = importlib.import_module(name)
-            for client, double in _CLIENTS.items():
-                if hasattr(module, client):
-                    stack.enter_context(patch.object(module, client, double))
+        for name, module in list(sys.modules.items()):
+            if name.startswith(_OURS):
+                for attribute, value in list(vars(module).items()):
+                    if isinstance(value, type) and value in _DOUBLES:
+                        double = patch.object(module, attribute, _DOUBLES[value])
+                        stack.enter_context(double)
         yield

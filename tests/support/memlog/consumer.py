@@ -195,7 +195,7 @@ class Consumer:
             position = self._positions.get(place)
             if position is None or position.paused or position.lost:
                 continue
-            if self._log.sloth and self._log.chance.random() < self._log.sloth:
+            if self._log.chance.random() < self._log.sloth.get(place[0], 0.0):
                 continue  # asked for, and not here yet
             found += self._read(place, position, most - len(found))
             self._turn.remove(place)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -80,13 +81,15 @@ class Log:
         #: Clients, by `client.id`, that the brokers cannot hear, and those that stand still.
         self.cut: set[str] = set()
         self.paused: set[str] = set()
-        #: Clients whose records are appended but whose acknowledgements get lost.
+        #: Clients whose acknowledgements get lost: their records may be appended, or not.
         self.unheard: set[str] = set()
-        #: How likely a fetch has not arrived yet when a client looks.
-        self.sloth = 0.0
+        #: How likely a fetch of a topic has not arrived yet when a client looks.
+        self.sloth: dict[str, float] = {}
         self.late: list[Late] = []
         #: Called with (client, what) before each call of a client and after what it changed.
         self.interrupt: Callable[[str, str], None] = lambda _client, _what: None
+        #: Everything ever appended, by topic, whatever became of it.
+        self.written: dict[str, list[tuple[int, Entry]]] = defaultdict(list)
         self._dead: set[int] = set()
         self._stopped: set[str] = set()
         self._clients: dict[str, list[object]] = {}
@@ -121,6 +124,7 @@ class Log:
         there, now = self.at(topic, partition), self.clock.ms
         entry = Entry(there.end, now, now if created is None else created, key, value)
         there.entries.append(entry)
+        self.written[topic].append((partition, entry))
         there.end += 1
         return entry
 
@@ -132,12 +136,14 @@ class Log:
 
     # --- what brokers do to records ---------------------------------------------------------------
 
-    def compact(self, topic: str) -> None:
-        """Keep the last record of each key, and the last record of all (the active segment)."""
+    def compact(self, topic: str, lag_s: float = 0) -> None:
+        """Of what is older than `min.compaction.lag.ms`, keep the last record of each key."""
+        before = self.clock.ms - lag_s * 1000
         for partition in self.topics[topic].partitions:
-            last = {entry.key: entry.offset for entry in partition.entries}
-            kept = [e for e in partition.entries if e.key is None or last[e.key] == e.offset]
-            partition.entries = kept
+            old = [e for e in partition.entries if e.created <= before and e.key is not None]
+            last = {entry.key: entry.offset for entry in old}
+            gone = {entry.offset for entry in old if last[entry.key] != entry.offset}
+            partition.entries = [e for e in partition.entries if e.offset not in gone]
 
     def lose_tail(self, topic: str, partition: int, count: int) -> None:
         """The last records were in the page cache of a broker that lost its power."""

@@ -83,13 +83,15 @@ class Producer:
             if queued.topic not in self._log.topics:
                 _report(queued, KafkaError._UNKNOWN_TOPIC)
                 continue
-            place = (queued.topic, queued.partition)
-            entry = self._log.append(*place, queued.key, queued.value, queued.created)
             if self._client in self._log.unheard:
+                if self._log.chance.random() < 1 / 2:
+                    self._log.append(*queued[:4], queued.created)
                 _report(queued, KafkaError._MSG_TIMED_OUT)
-            elif queued.report is not None:
-                message = Message((*place, entry.offset), entry.created, queued.key, queued.value)
-                queued.report(None, message)
+                continue
+            entry = self._log.append(*queued[:4], queued.created)
+            if queued.report is not None:
+                place = (queued.topic, queued.partition, entry.offset)
+                queued.report(None, Message(place, entry.created, queued.key, queued.value))
             self._log.interrupt(self._client, "appended")
 
     def _report_all(self, code: int) -> None:

@@ -1,0 +1,1 @@
+"""A pipeline in one thread, for a state machine to break: see `world`, `rest`, `process`."""
