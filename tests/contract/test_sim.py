@@ -45,11 +45,16 @@ def profile(examples: int, *phases: Phase) -> settings:
     )
 
 
+def check_pipeline(how: settings) -> None:
+    """Run examples; raises what the machine's invariants, or its end, raised."""
+    run_state_machine_as_test(Pipeline, settings=how)
+
+
 @pytest.mark.rule("OBJECT")
 @pytest.mark.timeout(7200 if MANY else 240)
 def test_no_chance_lifts_an_objection_or_loses_one() -> None:
     """At any time no lift, no lie, no regression; at rest all is where the log says it is."""
-    run_state_machine_as_test(Pipeline, settings=profile(MANY or FEW))
+    check_pipeline(profile(MANY or FEW))
 
 
 @pytest.mark.timeout(1800 if MANY else 240)
@@ -57,4 +62,4 @@ def test_no_chance_lifts_an_objection_or_loses_one() -> None:
 def test_a_planted_bug_is_found(plant: Callable[[], Plant]) -> None:
     """A machine that misses a bug somebody put there proves nothing of those nobody did."""
     with plant(), pytest.raises(AssertionError, match="violations in"):
-        run_state_machine_as_test(Pipeline, settings=profile(ENOUGH, Phase.generate))
+        check_pipeline(profile(ENOUGH, Phase.generate))
