@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from connectors.backoff import Pace
+from connectors.drift import Cause
 from connectors.protocol import Change, Reject, Result, Retry
 from connectors.receipts import Settled
 from connectors.waiting import takes_away
 from noli.domain.canary import is_canary
+from noli.runtime import violations
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.metrics import delivery, stages
+from noli.runtime.metrics.process import Invariant
 
 _S: Final = 1_000.0  # ms in a second
 #: Reasons of a `Retry` that mean silence.
@@ -80,6 +83,14 @@ class Counts:
     def waits_since(self, accepted: int | None) -> None:
         """Acceptance (ms) of the oldest change that is not confirmed."""
         delivery.OLDEST_PENDING.labels(self._app).set((accepted or 0) / _S)
+
+
+def mismatched(app: str, causes: Mapping[str, int]) -> None:
+    """Contacts an application holds wrongly were found, by cause."""
+    for cause, count in causes.items():
+        delivery.MISMATCHES.labels(app, cause).inc(count)
+    if unknown := causes.get(Cause.NEWER, 0):
+        violations.note(Invariant.UNKNOWN_VERSION, unknown)
 
 
 def _kind(change: Change) -> tuple[str, str]:

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from connectors import drift
+from connectors.counting import mismatched
 from connectors.drift import Cause
 from connectors.protocol import Change, Retry, Sink
 from connectors.runner import Runner
 from connectors.survey import Found, look
 from noli.runtime.clock import steady
 from noli.runtime.logging import get_logger
-from noli.runtime.metrics import delivery
 from noli.wire.apps import Verb
 
 #: Asks for a job, with its reason; nothing is asked for while one goes on.
@@ -71,8 +71,7 @@ class Recent:
 
     async def _heal(self, wrong: list[Found], *, busy: bool, volatile: bool) -> None:
         causes = Counter(one.cause.value for one in wrong)
-        for cause, count in causes.items():
-            delivery.MISMATCHES.labels(self._app, cause).inc(count)
+        mismatched(self._app, causes)
         witness = self._runner.witness
         known = [one for one in wrong if one.endangers and witness.doubts(one.change)]
         fresh = [one for one in wrong if one.endangers and not witness.doubts(one.change)]

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from connectors import drift
 from connectors.backoff import pause_s
+from connectors.counting import mismatched
 from connectors.drift import Cause
 from connectors.protocol import Change, Held, Retry, Sink, Subject
 from connectors.runner import APPLY_TIMEOUT_S, Runner
@@ -146,6 +147,7 @@ class Survey:
     async def _compare(self, sink: Sink, changes: Sequence[Change]) -> None:
         """Read back; say what was found wrong, and what was and is right now; then mend it."""
         found = [one for one in await self._look(sink, changes) if self._counts(one)]
+        mismatched(self._o.app, Counter(one.cause for one in found))
         wrong = [one for one in found if one.endangers]
         await self._testify(changes, wrong)
         if self._job.verb is not Verb.REPAIR or not wrong:
@@ -163,7 +165,6 @@ class Survey:
         if self._again.is_news(found.change):
             return False
         self._drift[found.cause] += 1
-        delivery.MISMATCHES.labels(self._o.app, found.cause.value).inc()
         return True
 
     async def _testify(self, changes: Sequence[Change], wrong: Sequence[Found]) -> None:

@@ -13,6 +13,7 @@ from noli.board.service import Parts, application
 from noli.board.timeline import Archive
 from noli.board.watch import Watch
 from noli.runtime import httpserver, logging, registry, settings
+from noli.runtime.announce import announce
 from noli.runtime.apikeys import Keyring
 from noli.runtime.listening import Listener
 from noli.runtime.pepper import pepper
@@ -39,6 +40,7 @@ def main(stop: Stop) -> None:
     """Compose and serve. Raises ValueError for an open board that others could reach."""
     config = settings.load()
     logging.configure(config.instance, config.log_level)
+    announce(config)
     if config.board_open and not is_loopback(config.http_host):
         raise ValueError(
             f"NOLI_BOARD_OPEN shows the board without a key, and {config.http_host} can be reached "

@@ -20,6 +20,7 @@ _PROPERTIES: Final = {
     "min_compaction_lag_ms": "min.compaction.lag.ms",
     "segment_bytes": "segment.bytes",
     "segment_ms": "segment.ms",
+    "timestamp_type": "message.timestamp.type",
 }
 _FIELDS: Final = frozenset({*_PROPERTIES, "doc", "key", "pii", "owner", "records", "partitions"})
 _FOR_EVER: Final = "-1"
@@ -220,6 +221,11 @@ def _fewer_copies(current: str, target: str) -> str:
     return "a 2xx would be given for an objection on fewer disks than before"
 
 
+def _safe(_current: str, _target: str) -> str:
+    """Records that stand keep the time they have; newer ones get the other."""
+    return ""
+
+
 def _limit(value: str) -> float:
     """Retention in ms or bytes; -1 is no limit."""
     return math.inf if value in {"", _FOR_EVER} else float(value)
@@ -232,4 +238,5 @@ _REFUSALS: Final[Mapping[str, Callable[[str, str], str]]] = {
     "retention.bytes": _keeps_less,
     "min.compaction.lag.ms": _compacts_earlier,
     "min.insync.replicas": _fewer_copies,
+    "message.timestamp.type": _safe,
 }

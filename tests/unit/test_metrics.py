@@ -7,7 +7,8 @@ from itertools import count
 import pytest
 
 from connectors.backoff import Pace
-from connectors.counting import Counts
+from connectors.counting import Counts, mismatched
+from connectors.drift import Cause
 from connectors.protocol import Applied, Change, Reject, Retry, Verdict
 from connectors.receipts import Settled
 from connectors.waiting import Entry
@@ -108,6 +109,16 @@ def test_canaries_are_kept_apart(app: str) -> None:
     assert propagated(app, "objection") == 0
     labels = {"app": app, "kind": "objection", "probe": "true"}
     assert value("noli_propagation_seconds_count", **labels) == 1
+
+
+def test_a_version_that_was_never_decided_here_is_a_violation(app: str) -> None:
+    """Drift is counted by cause; another writer at the application is more than drift."""
+    before = value("noli_invariant_violations_total", invariant="unknown_version") or 0
+    mismatched(app, {Cause.MISSING: 2})
+    assert value("noli_digest_mismatches_total", app=app, cause="missing") == 2
+    assert value("noli_invariant_violations_total", invariant="unknown_version") == before
+    mismatched(app, {Cause.NEWER: 3})
+    assert value("noli_invariant_violations_total", invariant="unknown_version") == before + 3
 
 
 @pytest.mark.parametrize(
