@@ -222,7 +222,7 @@ def _fewer_copies(current: str, target: str) -> str:
 
 
 def _safe(_current: str, _target: str) -> str:
-    """Records that stand keep the time they have; newer ones get the other."""
+    """Records that stand stay as they are; newer ones follow the other setting."""
     return ""
 
 
@@ -239,4 +239,6 @@ _REFUSALS: Final[Mapping[str, Callable[[str, str], str]]] = {
     "min.compaction.lag.ms": _compacts_earlier,
     "min.insync.replicas": _fewer_copies,
     "message.timestamp.type": _safe,
+    "segment.bytes": _safe,
+    "segment.ms": _safe,
 }
