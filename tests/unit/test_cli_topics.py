@@ -145,3 +145,12 @@ def test_a_wrong_catalogue_names_topic_and_field(change: dict[str, Any], told: s
     }
     with pytest.raises(CatalogueError, match=f"noli.x: {told}"):
         wanted(catalogue, 1)
+
+
+def test_every_property_of_the_catalogue_may_be_compared() -> None:
+    """A topic that stands with anything else than is wanted gets a step, whatever differs."""
+    for topic in wanted(topic_catalogue(), 1):
+        for name in topic.configs:
+            seen = Observed(topic.partitions, 1, {**topic.configs, name: ""})
+            (step,) = plan([topic], {topic.name: seen}, 3, 3)
+            assert step.action in {Action.ALTER, Action.REFUSE, Action.SAME}
