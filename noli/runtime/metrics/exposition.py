@@ -15,7 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 REGISTRY: Final = CollectorRegistry()
 # Prometheus 2.42 knows no created timestamps: they would double the series of every counter.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 #: Seconds. Fine around the push objective (0.25 s) and the SLO (5 s), coarse beyond.
