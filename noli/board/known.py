@@ -7,14 +7,13 @@ from typing import Any, Final, NamedTuple
 
 from noli.board.lags import Lags
 from noli.board.news import GONE, UNREADABLE, News
-from noli.wire import apps
+from noli.wire import alignment, apps
 from noli.wire.apps import App, State
 from schemas.names import ALIGNMENT, APPS, BEACON_KEY, CAMPAIGNS, CANARIES, QUARANTINE
 
 Datum = Mapping[str, Any]
 
-#: The key of all applications together in noli.alignment.
-OVERALL: Final = "*"
+OVERALL: Final = alignment.OVERALL
 
 _BEACON: Final = BEACON_KEY.decode()
 
@@ -52,9 +51,10 @@ class Known:
 
     @property
     def apps(self) -> dict[str, App]:
-        """The registered applications, by name; removed ones are not among them."""
+        """The applications there are, by name, also such as nobody announced; no removed ones."""
         there = {name: app for name, app in self._apps.items() if app.state is not State.REMOVED}
-        return dict(sorted(there.items()))
+        heard = {name: App(name) for name in self.alignment.keys() - self._apps.keys() - {OVERALL}}
+        return dict(sorted((heard | there).items()))
 
     def take(self, news: Iterable[News]) -> None:
         """Know what is new, in the order of the log."""
@@ -66,6 +66,9 @@ class Known:
             self._apps = apps.folded(self._apps, news.name, news.datum)
 
     def _align(self, news: News) -> None:
+        known = self.alignment.get(news.key)
+        if known is not None and news.datum is not None and not _replaces(known, news.datum):
+            return  # of a watcher that had been replaced
         _newest(self.alignment, news)
         if news.datum is not None:
             self.lags.told(news.key, news.datum["at"], news.datum["as_of"])
@@ -97,6 +100,10 @@ def _newest(found: dict[str, Datum | None], news: News) -> None:
         found.pop(news.key, None)
     else:
         found[news.key] = news.datum
+
+
+def _replaces(known: Datum, found: Datum) -> bool:
+    return alignment.newer(alignment.read(known), alignment.read(found))
 
 
 def _calls(campaign: Datum) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from noli.board.lags import STEP_MS
+from noli.board.lags import POINTS, STEP_MS
 from noli.runtime.part import Record
 from schemas.codec import Codec, UnreadableError
 from schemas.names import ALIGNMENT, APPS, CAMPAIGNS, CANARIES, QUARANTINE
@@ -13,6 +13,9 @@ from schemas.names import ALIGNMENT, APPS, CAMPAIGNS, CANARIES, QUARANTINE
 TOPICS: Final = (APPS, ALIGNMENT, CANARIES, CAMPAIGNS, QUARANTINE)
 #: Of these only the newest record of a key says anything.
 _NEWEST: Final = frozenset({ALIGNMENT, CANARIES, CAMPAIGNS})
+#: Of alignment younger than this (ms) each is told: a watcher that was replaced may write once more
+#: what it knew, and only beside what stood before is that seen (`noli.wire.alignment.newer`).
+FRESH_MS: Final = 60_000
 #: In place of a record's name: nobody can read it; it takes back what its key said before.
 UNREADABLE: Final = "?"
 GONE: Final = ""
@@ -33,25 +36,32 @@ class News(NamedTuple):
     datum: dict[str, Any] | None
 
 
-def read(records: Iterable[Record], codec: Codec, since: int) -> list[News]:
-    """What is worth telling of some records, in order; only that is decoded.
+def read(records: Iterable[Record], codec: Codec, now: int) -> list[News]:
+    """What is worth telling of some records at a moment (ms), in order; only that is decoded.
 
-    Alignment is told once a step of its history from `since` (ms) on, before that once.
+    Of the alignment of the last minute all, before that one a step of the curve, before that one.
     """
-    return [_decoded(record, codec) for record in _told(records, since)]
+    return [_decoded(record, codec) for record in _told(records, now)]
 
 
-def _told(records: Iterable[Record], since: int) -> Iterator[Record]:
+def _told(records: Iterable[Record], now: int) -> Iterator[Record]:
     found: dict[object, Record] = {}
     for record in records:
         if record.topic not in _NEWEST:
             yield record
             continue
-        step = record.at // STEP_MS if record.topic == ALIGNMENT and record.at >= since else 0
-        place = (record.topic, record.key, step)
+        place = (record.topic, record.key, _step(record, now))
         found.pop(place, None)  # so that the newest stands last
         found[place] = record
     yield from found.values()
+
+
+def _step(record: Record, now: int) -> tuple[int, int]:
+    """Of records of one key in one step only the newest is told."""
+    age = now - record.at
+    if record.topic != ALIGNMENT or age >= POINTS * STEP_MS:
+        return 0, 0
+    return record.at // STEP_MS, record.offset if age < FRESH_MS else 0
 
 
 def _decoded(record: Record, codec: Codec) -> News:

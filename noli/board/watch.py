@@ -11,7 +11,6 @@ from typing import Final, Protocol
 from noli.board import news
 from noli.board.hub import TICK_S, Hub
 from noli.board.known import Known
-from noli.board.lags import POINTS, STEP_MS
 from noli.board.news import News
 from noli.runtime import clock
 from noli.runtime.part import Record
@@ -81,8 +80,7 @@ class Watch:
                 die("noli.board", error)
 
     def _take(self, listener: Listening) -> list[News]:
-        since = clock.now_ms() - POINTS * STEP_MS
-        return news.read(listener.take(_WAIT_S), self._codec, since)
+        return news.read(listener.take(_WAIT_S), self._codec, clock.now_ms())
 
     async def _tick(self) -> None:
         while not self._stopped.is_set():

@@ -126,6 +126,32 @@ def test_a_silent_watcher_leaves_nothing_aligned() -> None:
     assert (empty.silent, empty.aligned, empty.as_of, empty.said_at) == (True, False, None, None)
 
 
+@pytest.mark.rule("ALL-ALIGNED")
+def test_a_watcher_that_was_replaced_is_not_heard() -> None:
+    """A record that accounts for less than the one before it, or an earlier one, is passed over."""
+    log = two()
+    origin = {"partition": 0, "offset": 9, "needed": None}
+    log.align(alignment("crm", NOW + 1_000, as_of=NOW - 90_000, origin=origin))
+    late = alignment("crm", NOW + 2_000, origin={**origin, "offset": 8})
+    log.align(late)
+    assert standings(known(log), NOW + 2_000)[0].as_of == NOW - 90_000
+    log.align({**late, "origin": origin})
+    assert standings(known(log), NOW + 2_000)[0].as_of == NOW
+
+
+def test_an_application_that_nobody_announced_is_there_once_it_is_heard_of() -> None:
+    """As the watcher has it: it counts like any other, and has no sink to be shown."""
+    log = two()
+    log.align(alignment("stray", as_of=None, held_by=[held("not_reported")]))
+    stray = standings(known(log), NOW)[2]
+    assert (stray.app.name, stray.state, documents.app(stray)["sink"]) == (
+        "stray",
+        State.SILENT,
+        None,
+    )
+    assert whole(log).as_of is None
+
+
 def test_a_paused_application_is_paused_whatever_the_watcher_says() -> None:
     """What somebody ordered counts from the order on."""
     log = two()
@@ -219,16 +245,18 @@ def test_the_board_takes_whatever_its_topics_carry(topic: str, record: str) -> N
 
 
 def test_only_the_newest_record_of_a_key_is_told_but_for_the_curve() -> None:
-    """Before the curve begins one is enough; from there on one a step; acts are told each."""
+    """Before the curve one is enough, then one a step, lately each; acts are told each."""
     log = Log()
     log.act("crm")
     log.act("crm", Verb.PAUSED)
     for second in range(12):
-        log.align(alignment("crm", NOW - 100_000 + second * 1_000))
-    told = read(log.records, CODEC, NOW)
+        log.align(alignment("crm", NOW + second * 1_000))
+    told = read(log.records, CODEC, NOW + 3_600_000)
     assert [each.name for each in told] == ["noli.AppAction"] * 2 + ["noli.Alignment"]
     assert told[-1].offset == 11
-    assert [each.offset for each in read(log.records, CODEC, 0)] == [0, 1, 0, 5, 10, 11]
+    after = read(log.records, CODEC, NOW + 100_000)
+    assert [each.offset for each in after] == [0, 1, 0, 5, 10, 11]
+    assert len(read(log.records, CODEC, NOW + 20_000)) == 2 + 12
 
 
 def test_a_curve_holds_the_worst_lag_of_each_step() -> None:

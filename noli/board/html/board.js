@@ -122,7 +122,8 @@ function drawHolders(kind) {
       const at = parse(overall.watcher.at);
       lines.push(at === null ? "The watcher has not said a word yet." : `The watcher was last heard at ${moment(at)}.`);
     }
-    lines.push(...overall.held_by.map((hold) => `All: ${reason(hold)}`));
+    // What holds single applications back stands in their rows.
+    lines.push(...overall.held_by.filter((hold) => COMMON.has(hold.why)).map((hold) => `All: ${reason({ ...hold, count: 1, detail: null })}`));
   }
   const list = byId("holders");
   list.hidden = lines.length === 0;
@@ -139,6 +140,7 @@ function drawLost() {
   fill(alarm, "lost", () => [`Connection lost. Last seen ${moment(lastSeen)}: what is shown below is history, not news.`]);
 }
 
+const COMMON = new Set(["quarantine", "parties"]);
 const PRIORITY = ["silent", "held", "unknown", "behind", "paused", "aligned"];
 
 function drawApps() {
@@ -161,7 +163,8 @@ function drawRow(row, app) {
   const at = parse(app.aligned_as_of);
   if (row.dataset.state !== app.state) row.dataset.state = app.state;
   say(name.lastChild, app.sink ?? "");
-  fill(state, app.state, () => [shape(app.state), make("span", { text: STATES[app.state] ?? app.state })]);
+  const word = `${lost() ? "was " : ""}${STATES[app.state] ?? app.state}`;
+  fill(state, word, () => [shape(app.state), make("span", { text: word })]);
   fill(asOf, `${at} ${zoneName()}`, () => [at === null ? "not known" : time(at)]);
   say(lag, at === null ? "–" : duration((now() - at) / 1000));
   const lags = board.lags.curves[app.app] ?? [];

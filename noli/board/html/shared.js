@@ -138,7 +138,7 @@ const WHY = {
   wrong: "verdicts it does not hold",
   unreadable: "decisions that cannot be read",
   quarantine: "records in quarantine",
-  parties: "facts of persons are still being handed on",
+  parties: "facts of persons are not known to be handed on",
   dead: "its connector is silent",
   unknown: "the watcher has not spoken of it",
   watcher: "the watcher is silent",
