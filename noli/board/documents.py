@@ -102,6 +102,7 @@ def canary_document(datum: Datum) -> Json:
         "late": datum["late"],
         "last_ok": text(datum["last_ok"]),
         "last_ms": datum["last_ms"],
+        "missing": datum["missing"],
     }
 
 

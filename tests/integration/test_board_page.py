@@ -49,7 +49,8 @@ def company(now: int) -> Log:
             pending=1_200, last_error="http_503", next_try=now + 60_000, wrong=[wrong()],
         )
     )  # fmt: skip
-    log.probe(canary("crm", last_ok=now))
+    log.probe(canary("crm", at=now, last_ok=now))
+    log.probe(canary("dialer", at=now, last_ok=now, phase="lost", lost=1, missing="receipt"))
     log.count(campaign("winter"))
     log.count(campaign("gas", attended=90, silent=10, over=True, over_since=now))
     log.quarantine(now - 60_000)
@@ -64,10 +65,9 @@ def board(tmp_path: Path) -> Iterator[LiveBoard]:
     live.stop()
 
 
-def aligned(board: LiveBoard, *, at: int | None = None) -> None:
+def aligned(board: LiveBoard) -> None:
     """Both applications and all together are aligned, now."""
-    at = now_ms() if at is None else at
-    log = Log()
+    log, at = Log(), now_ms()
     board.say(*(log.align(alignment(app, at)) for app in ("crm", "dialer", OVERALL)))
 
 
@@ -110,7 +110,7 @@ def test_the_board_is_read_at_a_glance(browser: Browser, board: LiveBoard) -> No
     with visit(browser, board.url, timezone_id=ROME) as watched:
         page = watched.page
         expect(page.locator("#verdict")).to_contain_text("1 of 2 not aligned")
-        row = page.get_by_role("row", name="dialer")
+        row = page.locator("#apps").get_by_role("row", name="dialer")
         expect(row).to_contain_text("held back")
         expect(row).to_contain_text("3 verdicts it does not hold")
         expect(row).to_contain_text("not taken: http_503, 34 ms; again in")
@@ -118,6 +118,8 @@ def test_the_board_is_read_at_a_glance(browser: Browser, board: LiveBoard) -> No
         assert row.locator("svg.shape use").get_attribute("href") == "#s-held"
         expect(page.locator("#quarantine")).to_contain_text("1record waits for a human")
         expect(page.locator("#campaigns")).to_contain_text("stopped since")
+        expect(page.locator("#canaries")).to_contain_text("arrived")
+        expect(page.locator("#canaries")).to_contain_text("lost: not confirmed")
         aligned(board)
         expect(page.locator("#verdict")).to_have_text("All applications aligned as of")
         expect(page.locator("#age")).to_have_text("2 s ago")
@@ -145,26 +147,34 @@ def test_news_arrive_by_themselves(browser: Browser, board: LiveBoard) -> None:
     """A new word of the watcher is on the page without a reload; so is a new application."""
     with visit(browser, board.url) as watched:
         page = watched.page
-        expect(page.get_by_role("row", name="dialer")).to_contain_text("held back")
+        expect(page.locator("#apps").get_by_role("row", name="dialer")).to_contain_text("held back")
         page.evaluate("window.kept = true")
         aligned(board)
-        expect(page.get_by_role("row", name="dialer")).to_contain_text("aligned")
+        expect(page.locator("#apps").get_by_role("row", name="dialer")).to_contain_text("aligned")
         board.say(Log().act("newcomer"))
-        expect(page.get_by_role("row", name="newcomer")).to_contain_text("not known")
+        expect(page.locator("#apps").get_by_role("row", name="newcomer")).to_contain_text(
+            "not known"
+        )
         expect(page.locator("#verdict")).to_contain_text("1 of 3 not aligned")
         assert page.evaluate("window.kept")
 
 
-def test_a_silent_watcher_is_told_loudly(browser: Browser, board: LiveBoard) -> None:
+def test_a_silent_watcher_is_told_loudly(browser: Browser, tmp_path: Path) -> None:
     """Its last word is history ten seconds later: nothing is green, and the page says whose."""
-    aligned(board, at=now_ms() - 9_000)
-    with visit(browser, board.url) as watched:
-        page = watched.page
-        expect(page.locator("#verdict")).to_contain_text("The watcher is silent.")
-        expect(page.locator("#holders")).to_contain_text("The watcher was last heard at")
-        for app in ("crm", "dialer"):
-            expect(page.get_by_role("row", name=app).first).to_contain_text("silent")
-        assert page.locator('.board tr[data-state="aligned"]').count() == 0
+    board = LiveBoard(tmp_path, two(now_ms() - 9_000))
+    try:
+        with visit(browser, board.url) as watched:
+            page = watched.page
+            expect(page.locator("#verdict")).to_contain_text(
+                "The watcher is silent.", timeout=15_000
+            )
+            expect(page.locator("#holders")).to_contain_text("The watcher was last heard at")
+            for app in ("crm", "dialer"):
+                row = page.locator("#apps").get_by_role("row", name=app)
+                expect(row).to_contain_text("silent")
+            assert page.locator('.board tr[data-state="aligned"]').count() == 0
+    finally:
+        board.stop()
 
 
 @pytest.mark.parametrize("path", ["/", "/apps/crm"])
@@ -184,7 +194,9 @@ def test_a_lost_connection_is_told_loudly(browser: Browser, board: LiveBoard, pa
         expect(page.locator("body")).to_have_attribute("data-verdict", "lost")
         expect(page.locator("#headline")).to_contain_text("hen last seen")
         if path == "/":
-            expect(page.get_by_role("row", name="crm").first).to_contain_text("was aligned")
+            expect(page.locator("#apps").get_by_role("row", name="crm").first).to_contain_text(
+                "was aligned"
+            )
         assert watched.page.locator("#lost").is_visible()
 
 
@@ -192,7 +204,7 @@ def test_everything_is_reached_by_keyboard(browser: Browser, board: LiveBoard) -
     """First a way past the frame, then the links and buttons in order; focus is always seen."""
     with visit(browser, board.url) as watched:
         page = watched.page
-        expect(page.get_by_role("row", name="dialer")).to_be_visible()
+        expect(page.locator("#apps").get_by_role("row", name="dialer")).to_be_visible()
         walked = []
         for _ in range(8):
             page.keyboard.press("Tab")
@@ -212,7 +224,7 @@ def test_focus_stays_while_the_board_moves(browser: Browser, board: LiveBoard) -
         page = watched.page
         page.get_by_role("link", name="crm").focus()
         aligned(board)
-        expect(page.get_by_role("row", name="dialer")).to_contain_text("aligned")
+        expect(page.locator("#apps").get_by_role("row", name="dialer")).to_contain_text("aligned")
         assert page.evaluate("document.activeElement.textContent") == "crm"
 
 
@@ -221,7 +233,7 @@ def test_nothing_moves_for_who_wants_no_motion(browser: Browser, board: LiveBoar
     for motion, name in (("no-preference", "turn"), ("reduce", "none")):
         with visit(browser, board.url, reduced_motion=motion) as watched:
             expect(watched.page.locator("#clock")).to_contain_text(":")
-            aligned(board, at=now_ms() - 1_000)
+            aligned(board)
             watched.page.locator(".turned").first.wait_for()
             style = "getComputedStyle(document.querySelector('.turned')).animationName"
             assert watched.page.evaluate(style) == name
@@ -257,11 +269,11 @@ def test_signing_in_needs_a_key_that_may(browser: Browser, tmp_path: Path) -> No
             expect(page.locator("#sign-in-error")).to_contain_text("lacks the scope")
             page.get_by_label("API key").fill(board.keys["evidence:read"])
             page.keyboard.press("Enter")
-            expect(page.get_by_role("row", name="crm").first).to_be_visible()
+            expect(page.locator("#apps").get_by_role("row", name="crm").first).to_be_visible()
             assert page.get_by_label("API key").input_value() == ""
             assert page.evaluate("document.cookie") == ""
             page.reload()
-            expect(page.get_by_role("row", name="crm").first).to_be_visible()
+            expect(page.locator("#apps").get_by_role("row", name="crm").first).to_be_visible()
             page.get_by_role("button", name="Sign out").click()
             expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     finally:

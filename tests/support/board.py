@@ -60,13 +60,14 @@ def wrong(outcome: str = "drifted") -> Datum:
 def canary(app: str, **over: Any) -> Datum:  # noqa: ANN401 - as above
     """`noli.Canary`: arrived a second before `NOW`, in 180 ms."""
     told = {
+        "at": NOW,
         "phase": "objected",
         "sent": 40,
         "confirmed": 40,
         "last_ok": NOW - 1_000,
         "last_ms": 180,
     }
-    return neutral("noli.Canary", app=app, at=NOW, **{**told, **over})
+    return neutral("noli.Canary", app=app, **{**told, **over})
 
 
 def campaign(name: str, **over: Any) -> Datum:  # noqa: ANN401 - as above

@@ -206,17 +206,29 @@ const PHASES = {
   consented: ["aligned", "arrived"], lost: ["silent", "lost"],
 };
 
+const MISSING = {
+  intake: "not accepted", receipt: "not confirmed", lookup: "not in the lookup", read_back: "not read back",
+};
+/** Seconds without a word of the probe after which what it said is history. */
+const QUIET_S = 60;
+
+function flown(canary) {
+  const [kind, word] = PHASES[canary.phase] ?? ["unknown", canary.phase];
+  if (lost() || (now() - parse(canary.at)) / 1000 > QUIET_S) return ["unknown", `was ${word}, no news since`];
+  return [kind, canary.phase === "lost" && canary.missing ? `${word}: ${MISSING[canary.missing] ?? canary.missing}` : word];
+}
+
 function drawCanaries() {
   const all = Object.values(board.canaries);
   byId("canaries").hidden = all.length === 0;
   byId("no-canaries").hidden = all.length > 0;
   const create = () => row(rowHead(), state(), number("took"), cell(), number("late"), number("lost"));
   keyed(byId("canaries").tBodies[0], all, (canary) => canary.app, create, (row, canary) => {
-    const [kind, word] = PHASES[canary.phase] ?? ["unknown", canary.phase];
+    const [kind, word] = flown(canary);
     const [name, state, took, ok, late, gone] = row.children;
     row.dataset.state = kind;
     say(name, canary.app);
-    fill(state, canary.phase, () => [shape(kind), make("span", { text: word })]);
+    fill(state, word, () => [shape(kind), make("span", { text: word })]);
     say(took, canary.last_ms === null ? "–" : `${count(canary.last_ms)} ms`);
     const at = parse(canary.last_ok);
     say(ok, at === null ? "never" : `${ago(at)} ago`);
