@@ -71,7 +71,7 @@ def canary(app: str, **over: Any) -> Datum:  # noqa: ANN401 - as above
 
 
 def campaign(name: str, **over: Any) -> Datum:  # noqa: ANN401 - as above
-    """`noli.Campaign` of acme: one silent call of 100."""
+    """`noli.Campaign` of acme: one silent call beside 99 that went well."""
     told = {"attended": 99, "silent": 1, "holds_due": 1, "holds_confirmed": 1}
     return neutral("noli.Campaign", controller="acme", campaign=name, at=NOW, **{**told, **over})
 
