@@ -19,6 +19,8 @@ from tests.support.company import APP, PARTITIONS, PERSONS, Company
 from tests.support.decisions import CODEC
 
 WATCHERS: Final = ("a", "b")
+#: A watcher that lags behind for longer reads on by itself, in ms.
+_LAGS_MS: Final = 3_000
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Watcher:
     beacons: int = 0
     parties: Parties = field(default_factory=lambda: Parties(PERSONS))
     flight: list[Aligned] = field(default_factory=list)
+    #: When it read the receipts to their end last; it never lags for long (`Hands.overtake`).
+    current: int = 0
 
 
 class Model:
@@ -39,6 +43,8 @@ class Model:
         self.company = Company(seed)
         self.watchers = {name: Watcher(name) for name in WATCHERS}
         self.view: dict[str, Aligned] = {}
+        #: By application: up to where the receipts were accounted for by anything published.
+        self.known: dict[str, int] = {}
 
     def step(self) -> None:
         """One thing happens, and some time passes."""
@@ -84,6 +90,9 @@ class Model:
     def _publish(self) -> None:
         watcher = self.watchers[self.company.chance.choice(WATCHERS)]
         book = self._opened(watcher)
+        if self.company.now - watcher.current > _LAGS_MS:
+            book.catch_up(self._records)
+            watcher.current = self.company.now
         if self.company.chance.random() < 0.7 and watcher.beacons < len(self.company.beacons):
             watcher.parties.add(*self.company.beacons[watcher.beacons])
             watcher.beacons += 1
@@ -113,6 +122,7 @@ class Model:
         for one in found:
             again = alignment.read(CODEC.decode(CODEC.encode("noli.Alignment", one.datum()))[1])
             assert again == one
+            self.known[one.app] = max(self.known.get(one.app, 0), one.origin.offset)
             if alignment.newer(self.view.get(one.app), one):
                 self.view[one.app] = one
             self.check()
@@ -126,7 +136,7 @@ class Model:
                 self._check(shown, shown.as_of)
 
     def _check(self, shown: Aligned, as_of: int) -> None:
-        before = self.company.receipts[: shown.origin.offset]
+        before = self.company.receipts[: self.known[shown.app]]
         said = [
             (int.from_bytes(c["token"]), c["version"], c["outcome"], c["accepted"])
             for name, datum in before
