@@ -38,6 +38,7 @@ class LoggedRoster:
 
     def __init__(self, settings: Settings, codec: Codec) -> None:
         self._settings = settings
+        self._codec = codec
         self._book = Book(settings, codec, APPS)
         self._one = asyncio.Lock()
 
@@ -47,6 +48,6 @@ class LoggedRoster:
             return await aside(self._book.look)
 
     async def standings(self, apps: Sequence[App]) -> Sequence[Standing]:
-        """By the offsets that the connectors committed."""
+        """By the offsets that the connectors committed, and what the watcher knows."""
         async with self._one:
-            return await aside(partial(standing.look, self._settings, apps))
+            return await aside(partial(standing.look, self._settings, self._codec, apps))

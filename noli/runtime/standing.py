@@ -2,19 +2,24 @@
 
 With each offset a connector commits the newest beacon below it. So the broker alone knows as of
 when an application is aligned, also while its connector is down, which is when one wants to know.
+What the watcher published can only hold that back: a verdict refused, or confirmed and not held.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from noli.runtime import broker
+from noli.runtime import alignment, broker
 from noli.runtime.clock import now_ms
+from noli.runtime.logging import get_logger
+from noli.runtime.scan import LogUnavailable
 from noli.runtime.settings import Settings
+from noli.wire.alignment import Aligned
 from noli.wire.apps import App, Job, State
+from schemas.codec import Codec
 from schemas.names import DECISIONS
 
 _S: Final = 1_000
@@ -30,13 +35,14 @@ Marks = Mapping[int, tuple[int, str]]
 class Standing:
     """`as_of`: all accepted before it (ms) stands there; None: not known on every partition.
 
-    `records`: not read yet; `partitions`: of noli.decisions.
+    `records`: not read yet; `partitions`: of noli.decisions; `held_by`: why the watcher holds it.
     """
 
     app: App
     as_of: int | None
     records: int
     partitions: int
+    held_by: tuple[str, ...] = ()
 
     @property
     def lag_s(self) -> float | None:
@@ -47,20 +53,38 @@ class Standing:
     def aligned(self) -> bool:
         """Whether whatever was said seconds ago stands there."""
         lag = self.lag_s
-        return self.app.state is State.RUNNING and lag is not None and lag < _FRESH_S
+        held = bool(self.held_by) or self.app.state is not State.RUNNING
+        return not held and lag is not None and lag < _FRESH_S
 
 
-def look(settings: Settings, apps: Iterable[App]) -> list[Standing]:
+def look(settings: Settings, codec: Codec, apps: Iterable[App]) -> list[Standing]:
     """Where each stands. Raises `noli.runtime.broker.BrokerUnavailable`."""
     client = broker.admin(settings)
     cluster = broker.look(client)
     if DECISIONS not in cluster.topics:
         raise broker.BrokerUnavailable(f"no topic {DECISIONS}; run `noli topics apply`")
     ends = broker.ends(client, cluster, [DECISIONS])[DECISIONS]
+    try:
+        published = alignment.look(settings, codec)
+    except LogUnavailable as error:  # no watcher has ever run here
+        get_logger().warning("alignment.unknown", why=str(error))
+        published = {}
     return [
-        standing(app, broker.marks(settings, f"noli.app.{app.name}", DECISIONS, ends), ends)
+        held(
+            standing(app, broker.marks(settings, f"noli.app.{app.name}", DECISIONS, ends), ends),
+            published.get(app.name),
+        )
         for app in apps
     ]
+
+
+def held(found: Standing, published: Aligned | None) -> Standing:
+    """The same, no further than the watcher has it; where it never spoke, as it was committed."""
+    if published is None:
+        return found
+    known = [at for at in (found.as_of, published.as_of) if at is not None]
+    whys = tuple(hold.why for hold in published.held_by)
+    return replace(found, as_of=min(known) if len(known) > 1 else None, held_by=whys)
 
 
 def standing(app: App, marks: Marks, ends: Mapping[int, int]) -> Standing:
@@ -88,6 +112,7 @@ def document(standing: Standing) -> dict[str, object]:
         "aligned": standing.aligned,
         "aligned_as_of": standing.as_of,
         "lag_seconds": standing.lag_s,
+        "held_by": list(standing.held_by),
         "records": standing.records,
         "job": None if app.job is None else _job(app.job, standing.partitions),
     }

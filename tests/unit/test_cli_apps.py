@@ -16,6 +16,7 @@ from noli.cli.problem import ProblemError
 from noli.runtime.settings import Settings
 from noli.runtime.standing import Standing
 from noli.wire.apps import App, Face, State
+from schemas.codec import Codec
 from tests.support.intake import codec
 
 FACE = Face("redis", ("acme",), ("operator_call",), ("marketing",), third_party=False)
@@ -30,7 +31,7 @@ class Apps:
     def __init__(self, *states: State) -> None:
         self._left = list(states)
 
-    def __call__(self, _settings: Settings, found: list[App]) -> list[Standing]:
+    def __call__(self, _settings: Settings, _codec: Codec, found: list[App]) -> list[Standing]:
         """The next look."""
         if not self._left:
             raise KeyboardInterrupt

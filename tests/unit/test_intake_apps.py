@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from noli.runtime.aside import aside
 from noli.runtime.kafka import NotDurable
 from noli.runtime.scan import LogUnavailable
 from noli.runtime.standing import Standing
+from noli.wire.alignment import Aligned, Hold, Origin
 from noli.wire.apps import App, Face, State, Verb
 from tests.support.intake import ACCEPTED, Memory, Service
 
@@ -250,3 +252,13 @@ def test_a_loop_ends_although_a_call_aside_goes_on() -> None:
     asyncio.run(ask_and_leave())
     assert not let_go.is_set()
     let_go.set()
+
+
+def test_what_the_watcher_knows_holds_a_standing_back() -> None:
+    """Never further than either has it; where no watcher ever ran, as it was committed."""
+    found = Standing(App("crm"), 5_000, 0, 8)
+    known = Aligned("crm", 9_000, "watch-0", Origin(0, 1), 3_000, (Hold("wrong", 3_000, 1, None),))
+    assert standing.held(found, None) == found
+    told = standing.held(found, known)
+    assert (told.as_of, told.held_by, told.aligned) == (3_000, ("wrong",), False)
+    assert standing.held(found, replace(known, as_of=None)).as_of is None

@@ -20,6 +20,8 @@ def table(standings: list[Standing]) -> Table:
         app = one.app
         lag = "not known yet" if one.lag_s is None else f"{screen.age(one.lag_s)} ago"
         state = app.state.value + (f" ({app.reason})" if app.reason else "")
+        held = [why.replace("_", " ") for why in one.held_by if why != app.state.value]
+        state += f", held: {', '.join(held)}" if held else ""
         color = "green" if one.aligned else "bold red"
         sink = app.face.sink if app.face else "?"
         job = "" if app.job is None else _words(app.job, one.partitions)
