@@ -56,8 +56,11 @@ class Truth:
     #: Value of the contact → when it was accepted, ms.
     accepted: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    #: When the application took it first, ms.
+    held: dict[str, int] = field(default_factory=dict)
     lies: list[str] = field(default_factory=list)
     looks: int = 0
+    heard: int = 0
 
     def send(self, client: Client, stop: threading.Event) -> None:
         """Object, steadily, until told to stop."""
@@ -67,13 +70,25 @@ class Truth:
             with self.lock:
                 self.accepted[value] = times.parse(answer["accepted"])
 
+    def _hear(self) -> None:
+        """Note what the application has taken since."""
+        fresh = self.app.received[self.heard :]
+        self.heard += len(fresh)
+        for request in fresh:
+            at = now_ms() - round((time.monotonic() - request.at) * 1_000)
+            for change in request.body["changes"] if request.step.applies else ():
+                if change["contact"] is not None:
+                    self.held.setdefault(change["contact"]["value"], at)
+
     def check(self, shown: Aligned) -> None:
         """What was read a moment ago, against what the application holds now."""
         if shown.as_of is None:
             return
         with self.lock:
             due = {value for value, at in self.accepted.items() if at < shown.as_of}
-        missing = due - {value for value in list(self.app.contacts.values()) if value}
+        self._hear()
+        # Held when it was published, not only by the time it was read.
+        missing = {value for value in due if self.held.get(value, shown.at + 1) > shown.at}
         self.looks += 1
         if missing:
             self.lies.append(f"{len(missing)} objections are not held, as of {shown.as_of}")
