@@ -50,4 +50,4 @@ class LoggedRoster:
     async def standings(self, apps: Sequence[App]) -> Sequence[Standing]:
         """By the offsets that the connectors committed, and what the watcher knows."""
         async with self._one:
-            return await aside(partial(standing.look, self._settings, self._codec, apps))
+            return await aside(partial(standing.look, self._settings, apps, self._codec))

@@ -57,15 +57,18 @@ class Standing:
         return not held and lag is not None and lag < _FRESH_S
 
 
-def look(settings: Settings, codec: Codec, apps: Iterable[App]) -> list[Standing]:
-    """Where each stands. Raises `noli.runtime.broker.BrokerUnavailable`."""
+def look(settings: Settings, apps: Iterable[App], codec: Codec | None = None) -> list[Standing]:
+    """Where each stands; without a `codec` by what was committed alone.
+
+    Raises `noli.runtime.broker.BrokerUnavailable`.
+    """
     client = broker.admin(settings)
     cluster = broker.look(client)
     if DECISIONS not in cluster.topics:
         raise broker.BrokerUnavailable(f"no topic {DECISIONS}; run `noli topics apply`")
     ends = broker.ends(client, cluster, [DECISIONS])[DECISIONS]
     try:
-        published = alignment.look(settings, codec)
+        published = {} if codec is None else alignment.look(settings, codec)
     except LogUnavailable as error:  # no watcher has ever run here
         get_logger().warning("alignment.unknown", why=str(error))
         published = {}

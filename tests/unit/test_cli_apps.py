@@ -31,7 +31,7 @@ class Apps:
     def __init__(self, *states: State) -> None:
         self._left = list(states)
 
-    def __call__(self, _settings: Settings, _codec: Codec, found: list[App]) -> list[Standing]:
+    def __call__(self, _settings: Settings, found: list[App], _codec: Codec) -> list[Standing]:
         """The next look."""
         if not self._left:
             raise KeyboardInterrupt

@@ -68,7 +68,7 @@ def status(
 def _standings(found: Log, app: str | None) -> list[Standing]:
     apps = [found.app(app)] if app else sorted(found.apps().values(), key=lambda one: one.name)
     try:
-        return look(found.settings, found.codec, apps)
+        return look(found.settings, apps, found.codec)
     except broker.BrokerUnavailable as error:
         raise ProblemError(f"no Kafka at {found.settings.kafka}: {error}", "start it") from error
 
