@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from noli.runtime.beacons import Beacons
@@ -43,6 +44,8 @@ _READY_LAG: Final = 10_000
 #: Seconds a turn of a following lane may go on before the lead lane is looked at again. So long an
 #: objection waits, for the record begun (a chunk of a load: 2 to 12 ms), and for the delivery.
 _TURN_S: Final = 0.03
+#: Contacts decided again at once in a takeover: where nothing was ever committed they are all.
+_TOLD_AT_ONCE: Final = 5_000
 #: Seconds between looks at what is due; moments are kept to the second.
 _CHORES_EVERY_S: Final = 0.25
 
@@ -149,9 +152,10 @@ class Processor:
 
     def _publish(self, part: Part, keys: Collection[bytes]) -> None:
         """Decide again what a former owner saved and perhaps never told (docs/adr/0016)."""
-        for key in keys:
-            self._step.restate(key, part)
-        if keys:
+        left = iter(keys)
+        while some := list(islice(left, _TOLD_AT_ONCE)):
+            for key in some:
+                self._step.restate(key, part)
             self._settle({part.number})
 
     def _batch(self, messages: list[Message]) -> None:
