@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from functools import partial
 from typing import Final
 
 from noli.intake import apps
 from noli.intake.accept import Intake
 from noli.intake.links import Links
+from noli.intake.logtime import Listening, LogTime
 from noli.intake.recent import Recent
 from noli.intake.roster import LoggedRoster
 from noli.intake.routing import Router, partitions
 from noli.intake.service import Parts, Reach, application
-from noli.runtime import broker, httpserver, logging, registry, settings
+from noli.runtime import httpserver, logging, registry, settings
 from noli.runtime.announce import announce
 from noli.runtime.apikeys import Keyring
 from noli.runtime.apps import Desk
@@ -38,11 +38,12 @@ async def serve(config: settings.Settings, codec: Codec, keyring: Keyring, stop:
     router = Router(secret, partitions(CONTROL), partitions(PARTIES))
     listener = httpserver.bind(config.http_host, config.http_port)
     acked = Acked(config, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
-    intake = Intake(acked, codec, router, Recent(config.intake_recent))
-    reach = Reach(partial(broker.look, broker.admin(config)))
+    time = LogTime()
+    intake = Intake(acked, codec, router, Recent(config.intake_recent), time.now)
+    reach = Reach(Listening(config, time))
     gc.freeze()  # what was made so far stays
     gc.set_threshold(*_COLLECTOR)
-    parts = Parts(intake, keyring, Links([secret]), config.intake_events_per_s)
+    parts = Parts(intake, keyring, Links([secret]), config.intake_events_per_s, time.now)
     office = apps.Office(LoggedRoster(config, codec), Desk(acked, codec, APPS), keyring, reach)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(reach.watch())

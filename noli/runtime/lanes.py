@@ -29,7 +29,7 @@ from noli.runtime.logging import get_logger
 from noli.runtime.metrics import clients
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from confluent_kafka import Message
 
@@ -216,6 +216,15 @@ class Lanes:
             for number in self.owned
             if (topic, number) in self.position
         }
+
+    def done(self, partitions: Collection[int]) -> set[int]:
+        """Those of these partitions of which anything was ever committed."""
+        return {number for (_, number), at in self.position.items() if at and number in partitions}
+
+    def set_back(self, partitions: Collection[int]) -> None:
+        """Commit the beginning of every lane of these partitions."""
+        places = [TopicPartition(topic, n, 0) for topic in self.topics for n in partitions]
+        self._lead.commit(offsets=places, asynchronous=False)
 
     def close(self) -> None:
         """Commit and leave; a static member keeps its place for the session time."""

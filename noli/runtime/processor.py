@@ -25,10 +25,10 @@ from noli.runtime.metrics import loop, stages
 from noli.runtime.outputs import Outputs
 from noli.runtime.part import Part, Record
 from noli.runtime.repair import Repairs
-from noli.runtime.restore import Takeover
+from noli.runtime.restore import StateLost, Taken, Takeover
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from confluent_kafka import Message
 
@@ -118,7 +118,7 @@ class Processor:
         for number in gained & set(self._parts):
             self._give_up(number)
         marks = {number: self._lanes.remembered.get(number, []) for number in gained}
-        for number, taken in self._takeover.take(marks).items():
+        for number, taken in self._taken(marks).items():
             part = Part(number, taken.epoch, self._topology, taken.store, self._outputs)
             self._step.opened(part)
             self._parts[number] = part
@@ -128,6 +128,14 @@ class Processor:
             self._lanes.start(number)
         self._assigned = True
         loop.OWNED_PARTITIONS.set(len(self._parts))
+
+    def _taken(self, marks: Mapping[int, Sequence[str]]) -> dict[int, Taken]:
+        """Raises `StateLost`, once the input is set back: the next start folds all of it again."""
+        try:
+            return self._takeover.take(marks, self._lanes.done(marks))
+        except StateLost as lost:
+            self._lanes.set_back(lost.partitions)
+            raise
 
     def _give_up(self, number: int) -> None:
         part = self._parts.pop(number, None)

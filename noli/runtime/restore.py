@@ -27,7 +27,7 @@ from schemas.codec import UnreadableError, lead, leading_long
 from schemas.names import CLAIM_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from confluent_kafka import Message
 
@@ -43,6 +43,20 @@ _STALL_S: Final = 30.0
 _ADMIN_TIMEOUT_S: Final = 10.0
 #: What is said of an offset that the log does not have.
 _GONE: Final = frozenset({KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001 - public
+
+
+class StateLost(Exception):
+    """Input was committed, and the state topic knows of no owner: it is another one than then.
+
+    `partitions`: where. What was folded is to be folded again, from the beginning of the input.
+    """
+
+    def __init__(self, topic: str, partitions: Collection[int]) -> None:
+        super().__init__(
+            f"{topic} was emptied or made anew: the lanes of partitions {sorted(partitions)} are "
+            "read again from their beginning"
+        )
+        self.partitions = partitions
 
 
 class RestoreError(Exception):
@@ -147,17 +161,20 @@ class Takeover:
         self._decisions = topology.decisions
         self._log = get_logger()
 
-    def take(self, remembered: Mapping[int, Sequence[str]]) -> dict[int, Taken]:
+    def take(
+        self, remembered: Mapping[int, Sequence[str]], done: Collection[int] = ()
+    ) -> dict[int, Taken]:
         """Own these partitions; with each, what was committed with its offsets.
 
-        Raises `RestoreError`, `LostDelivery`.
+        `done`: partitions of whose input anything was committed. Raises `RestoreError`,
+        `LostDelivery`, `StateLost`.
         """
         numbers = sorted(remembered)
         started = steady()
         topic_id = self._topic_id()
         tails = {number: self._open(number, topic_id, remembered[number]) for number in numbers}
         trails = {number: Trail.after(_mark(remembered[number])) for number in numbers}
-        taken = self._read_and_claim(tails, trails)
+        taken = self._read_and_claim(tails, trails, done)
         loop.RESTORE_SECONDS.set(steady() - started)
         late = sum(len(one.late) for one in taken.values())
         if late:
@@ -184,7 +201,9 @@ class Takeover:
                 tail.frontier, tail.epoch = tail.since, mark.epoch if mark else 0
         return tail
 
-    def _read_and_claim(self, tails: dict[int, Tail], trails: dict[int, Trail]) -> dict[int, Taken]:
+    def _read_and_claim(
+        self, tails: dict[int, Tail], trails: dict[int, Trail], done: Collection[int]
+    ) -> dict[int, Taken]:
         consumer = Consumer(
             consumer_config(
                 self._settings,
@@ -202,6 +221,9 @@ class Takeover:
                 [TopicPartition(*at, reader.frontier) for at, reader in readers.items()]
             )
             self._read(consumer, readers, None)
+            # Whoever committed had claimed before, and a claim is never deleted.
+            if lost := {n for n, tail in tails.items() if n in done and not tail.epoch}:
+                raise StateLost(self._state, lost)
             taken: dict[int, Taken] = {}
             open_claims = dict(tails)
             while open_claims:

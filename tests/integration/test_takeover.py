@@ -12,6 +12,7 @@ from noli.runtime.clock import now_us
 from noli.runtime.part import Part, Record
 from noli.runtime.processor import Processor
 from noli.runtime.repair import Superseded
+from noli.runtime.restore import StateLost
 from noli.runtime.trail import Mark
 from schemas.codec import leading_long
 from schemas.names import CLAIM_KEY
@@ -54,6 +55,25 @@ def test_what_a_dead_owner_did_not_write_over_its_successor_does(lab: Lab) -> No
     with lab.worker(Counting(), disk="disk-1"):
         for reader in (decisions, state):
             reader.until(lambda found: _last(found, 4) > _last(found, 99) > 0)
+
+
+def test_state_that_is_gone_is_folded_again(lab: Lab, stack: Stack) -> None:
+    """Input was committed and the state topic is new: the next start reads from the beginning.
+
+    Else nobody would know of what was said before, and an old consent that comes late would allow.
+    """
+    lab.feed(0, 4)
+    state = lab.reader(lab.topology.state)
+    with lab.worker(Counting()):
+        state.until(reached(4))
+    fresh = replace(lab, topology=replace(lab.topology, state=stack.topic("state", 1)))
+    lost = Running(Processor(fresh.settings("disk-1"), fresh.topology, CODEC, Counting()))
+    lost.join()
+    assert isinstance(lost.error, StateLost)
+    step = Counting()
+    with fresh.worker(step, disk="disk-2"):
+        fresh.reader(fresh.topology.state).until(reached(4))
+    assert len(step.seen) == 4
 
 
 def _last(records: list[Stored], count: int) -> int:

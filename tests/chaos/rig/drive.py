@@ -31,7 +31,7 @@ from tests.support.checker.records import Aligned, Bounds
 CALM_SHARE: Final = 0.25
 _CALM_S: Final = (2.0, 5.0)
 #: Everything works again by then after a fault was healed, on a machine that others use too.
-REALIGN_S: Final = 120.0
+REALIGN_S: Final = 300.0
 #: All that was acknowledged is everywhere, and every watermark past it, by then.
 DRAIN_S: Final = 180.0
 _SAMPLE_S: Final = 1.0
