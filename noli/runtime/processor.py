@@ -87,8 +87,9 @@ class Processor:
 
     def turn(self) -> None:
         """Once around: what the group gave or took, one batch, what is due, beacons, commit."""
-        self._change_hands()
+        self._take_over()
         messages = self._lanes.poll()
+        self._hand_over()
         if messages:
             self._batch(messages)
         if steady() >= self._chores_at:
@@ -108,10 +109,13 @@ class Processor:
         ok = self._assigned and not self._lanes.gained and lag is not None and lag <= _READY_LAG
         return ok, {"partitions": owned, "lag": lag}
 
-    def _change_hands(self) -> None:
+    def _hand_over(self) -> None:
+        """What a poll took from us is written no more: somebody else may have claimed it."""
         for number in self._lanes.lost:
             self._give_up(number)
         self._lanes.lost.clear()
+
+    def _take_over(self) -> None:
         gained = set(self._lanes.gained)
         if not gained:
             return

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ HITS: Final = (1, 2, 3) if LONG else (1,)
 FRESH_MS: Final = 15 * 86_400_000
 SOON_MS: Final = 1_500
 PHONE: Final = "operator_call"
+#: Between two of those who speak, in seconds: what they say does not come as one batch.
+_PAUSE_S: Final = 0.1
 
 #: The process that comes there, where the name does not say.
 HOST: Final[Mapping[str, str]] = {
@@ -106,23 +109,28 @@ class Run:
         if name in {Failpoint.REPLICA_SPOOLED, Failpoint.REPLICA_FILLED}:
             shutil.rmtree(house.folder / "replica")
         plant = "ledgered" if name is Failpoint.CONNECTORS_BEFORE_LEDGER else ""
-        with beside(lambda: self.talk(name, hit)):
-            running = house.start(process, plant, **arms(name, hit))
-            came = running.gone.wait(PATIENCE_S)
-            if not came:
+        over = threading.Event()
+        with beside(lambda: self.talk(name, hit, over)):
+            try:
+                running = house.start(process, plant, **arms(name, hit))
+                came = running.gone.wait(PATIENCE_S)
                 house.kill(process)
-            house.start(process, plant)
+                house.start(process, plant)
+            finally:
+                over.set()
         assert came, f"nobody came to {name} for the hit {hit}"
         self.died.append(f"{name}@{hit}")
         house.settled(self.dwellers)
         return running.code
 
-    def talk(self, name: Failpoint, hit: int) -> None:
-        """What everybody says meanwhile, and what it takes to come to a failpoint."""
-        for _ in range(hit):
-            self.dwellers.live()
-            for provoke in PROVOKED.get(name, ()):
+    def talk(self, name: Failpoint, hit: int, over: threading.Event) -> None:
+        """What everybody says until it is over, and what it takes to come to a failpoint."""
+        for number in itertools.count():
+            self.dwellers.live(2)
+            for provoke in PROVOKED.get(name, ()) if number < hit else ():
                 provoke(self)
+            if over.wait(_PAUSE_S):
+                return
 
     def waker(self) -> None:
         """Somebody whose verdict changes by itself in a moment."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -113,7 +114,9 @@ class Household:
         program = Program(
             name, [sys.executable, "-m", *module], self.folder / f"{name}.log", environment
         )
-        self.running[name] = launch(program, with_parent=True)
+        # Told to stop when the thread that started it ends: only the main one lives as long as us.
+        main = threading.current_thread() is threading.main_thread()
+        self.running[name] = launch(program, with_parent=main)
         return self.running[name]
 
     def kill(self, name: str) -> None:

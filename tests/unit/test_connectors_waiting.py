@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.protocol import Change, Verdict
 from connectors.testing import a_change
-from connectors.waiting import Past, Waiting
+from connectors.waiting import Entry, Past, Waiting
 
 
 def change(token: str, version: int, *, reason: str = "OBJECTED", partition: int = 0) -> Change:
@@ -173,6 +173,16 @@ def test_a_flying_restriction_counts_though_an_allowance_follows() -> None:
     waiting.take(10, now=0)
     waiting.add(change("a", 2, reason="NO_BASIS"))
     assert waiting.restricts()
+
+
+def test_a_change_that_comes_is_news_and_was_never_tried() -> None:
+    """Until somebody says otherwise."""
+    waiting = Waiting()
+    waiting.add(change("a", 1))
+    (entry,) = waiting.take(10, now=0)
+    assert (entry.attempts, entry.again, entry.past, entry.unread) == (0, False, [], [])
+    fresh = Entry(change("b", 1))
+    assert (fresh.attempts, fresh.again) == (0, False)
 
 
 def test_who_waits_or_flies_is_known() -> None:

@@ -29,7 +29,7 @@ from tests.bench.mutants.mutations import Mutant, mutants
 #: Modules that must not have a bug, and the tests that should see one.
 MODULES: Final = {
     "noli.domain.joins": ["tests/unit/domain/test_joins.py", "tests/unit/domain/test_join.py"],
-    "noli.domain.fold": ["tests/unit/domain/test_join.py", "tests/unit/domain/test_rule_erased.py"],
+    "noli.domain.fold": ["tests/unit/domain/test_joins.py", "tests/unit/domain/test_join.py"],
     "connectors.frontier": ["tests/unit/test_connectors_frontier.py"],
     "connectors.tracks": ["tests/unit/test_connectors_tracks.py"],
     "connectors.waiting": [

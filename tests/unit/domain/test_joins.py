@@ -9,8 +9,8 @@ import pytest
 
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact
-from noli.domain.facts import EVERY_BRAND
-from noli.domain.fold import fold, join
+from noli.domain.facts import EVERY_BRAND, SourceRevoked
+from noli.domain.fold import EMPTY, fold, join
 from noli.domain.joins import FRONT_MAX, with_denial, with_grant, with_mark, without_erased
 from noli.domain.state import Basis, Denial, Denied, Flag, Grant, Latest, Mark, State
 from tests.support.law import objection
@@ -158,3 +158,11 @@ def test_joined_states_remember_what_either_forgot() -> None:
     one, other = fold(None, objection(1)), fold(None, objection(2))
     for a, b in ((9, 4), (4, 9)):
         assert join(one._replace(forgotten=a), other._replace(forgotten=b)).forgotten == 9
+
+
+def test_a_fact_of_no_contact_at_all_adds_nothing() -> None:
+    """A type that no step is for: the very same state."""
+    known = fold(None, objection(1))
+    revoked = replace(objection(2), detail=SourceRevoked("complaints"))
+    assert fold(known, revoked) is known
+    assert fold(None, revoked) is EMPTY
