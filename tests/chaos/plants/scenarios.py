@@ -208,12 +208,19 @@ def a_zombie(stage: Stage) -> None:
     stage.house.settled(stage.people)
     with stage.planted(CONNECTOR):
         until(lambda: stage.house.ready(CONNECTOR), "ready", PATIENCE_S)
-        _write_late(stage, people)
+        late = _write_late(stage, people)
+        until(lambda: not late & _last(stage), "written over by the owner", PATIENCE_S)
         stage.rest()
 
 
-def _write_late(stage: Stage, people: list[Contact]) -> None:
-    """Decisions of an old epoch, and of a version above all others."""
+def _last(stage: Stage) -> set[bytes | None]:
+    """What stands last of everybody in the decisions."""
+    stage.house.log_reader.read()
+    return set({raw.key: raw.value for raw in stage.house.log_reader.of(DECISIONS)}.values())
+
+
+def _write_late(stage: Stage, people: list[Contact]) -> set[bytes]:
+    """Decisions of an old epoch, and of a version above all others; their bytes."""
     late = []
     for who in people:
         key = stage.house.token(who)
@@ -222,6 +229,7 @@ def _write_late(stage: Stage, people: list[Contact]) -> None:
         value = stage.house.codec.encode("noli.Decision", datum)
         late.append((partition_of(key, PARTITIONS), key, value))
     append(stage.house.settings(), DECISIONS, late)
+    return {value for _, _, value in late}
 
 
 def an_application_fails_once(stage: Stage) -> None:
