@@ -17,8 +17,6 @@ from noli.runtime.beside import Behind, Beside
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import campaigns as metrics
-from noli.wire import alignment, apps
-from noli.wire.alignment import Aligned
 from noli.wire.campaigns import CAMPAIGN, CAMPAIGN_BEACON, campaign_key, campaign_record
 from schemas.codec import Codec, UnreadableError
 from schemas.names import ALIGNMENT, APPS, BEACON_KEY, CALLS, CAMPAIGNS
@@ -26,7 +24,7 @@ from streams.watch.campaigns import CampaignBook, Known
 from streams.watch.fatal import fatal
 from streams.watch.hands import Hands
 from streams.watch.room import EVERY_S, STALE_S
-from streams.watch.tally import confirmed_as_of
+from streams.watch.serving import Serving
 
 if TYPE_CHECKING:
     import faust
@@ -57,8 +55,7 @@ class CampaignRoom:
         self._log = get_logger()
         self._closing = asyncio.Event()
         self._known = Known()
-        self._apps: Mapping[str, apps.App] = {}
-        self._aligned: dict[str, Aligned] = {}
+        self._serving = Serving(codec)
         self._beside = Beside(settings, _TOPICS, self._heard)
         calls, campaigns = (self._beside.partitions.get(name) for name in (CALLS, CAMPAIGNS))
         if calls != campaigns:
@@ -91,19 +88,14 @@ class CampaignRoom:
 
     def _heard(self, record: Record) -> None:
         try:
-            name, datum = self._codec.decode(record.value)
+            if record.topic == CAMPAIGNS:
+                name, datum = self._codec.decode(record.value)
+                self._known.take(record.partition, record.key, name, datum)
+            else:
+                self._serving.take(record.topic, record.key, record.value)
         except UnreadableError as error:
             # Of a newer build: a campaign is then counted again from what is known of it.
             self._log.error("campaigns.unreadable", topic=record.topic, why=str(error))
-            return
-        if record.topic == CAMPAIGNS:
-            self._known.take(record.partition, record.key, name, datum)
-        elif record.topic == APPS:
-            self._apps = apps.folded(self._apps, name, datum)
-        elif name == "noli.Alignment":
-            found = alignment.read(datum)
-            if alignment.newer(self._aligned.get(found.app), found):
-                self._aligned[found.app] = found
 
     def _book(self, partition: int) -> CampaignBook:
         self._ends.pop(partition, None)
@@ -165,15 +157,12 @@ class CampaignRoom:
     def _found(self, now: int) -> list[_Outgoing]:
         found = []
         for number, book in self._hands.books.items():
-            for tally in book.publishable(self._confirmed, now):
+            for tally in book.publishable(self._serving.confirmed, now):
                 tally.changed = False  # whatever comes from here on is told the next time
                 record = campaign_record(tally.record(now), self._settings.instance)
                 key = campaign_key(tally.controller, tally.campaign)
                 found.append((number, key, self._codec.encode(CAMPAIGN, record)))
         return found
-
-    def _confirmed(self, controller: str) -> int | None:
-        return confirmed_as_of(controller, self._apps, self._aligned)
 
     def _beacons(self, upto: Mapping[int, int]) -> list[_Outgoing]:
         """One of each partition whose calls are counted up to where they ended."""

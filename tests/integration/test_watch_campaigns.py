@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,3 +164,37 @@ def test_a_stopped_watcher_gives_no_sign_and_goes_on_right(counted: Counted) -> 
     found = counted.until("paused", Counts(silent=4, holds_due=4))
     assert found.over
     counted.fresh(now_ms())
+
+
+@pytest.mark.rule("SILENT-RATIO")
+def test_watchers_that_come_and_go_count_each_call_once(
+    counted: Counted, stack: Stack, tmp_path: Path
+) -> None:
+    """A second one joins and is killed while calls flow: every campaign has its own calls."""
+    names = [f"shared-{n}" for n in range(12)]
+    rounds = 0
+
+    def all_call() -> None:
+        nonlocal rounds
+        rounds += 1
+        for name in names:
+            counted.call(name, "attended", token=None)
+
+    def told() -> None:
+        for name in names:
+            counted.until(name, Counts(attended=rounds))
+
+    all_call()
+    told()
+    with Watched(stack, tmp_path, "watch-d") as second:
+        for _ in second.seconds():  # until it has taken partitions over
+            all_call()
+            counted.look("")
+            if any(beacon["watcher"] == "watch-d" for beacon in counted.beacons.values()):
+                break
+        all_call()
+        told()
+    all_call()
+    told()
+    counted.fresh(now_ms())
+    told()
