@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from noli.domain.campaigns import Counts
 from noli.runtime.clock import now_ms
+from noli.runtime.kafka import producer_config
 from noli.runtime.tail import Reading
 from noli.wire.apps import Face, Verb
 from noli.wire.campaigns import Campaign, campaign_key, read_campaign
@@ -25,6 +27,7 @@ class Counted:
     def __init__(self, watched: Watched) -> None:
         self.watched = watched
         self._reading = Reading(watched.settings, CAMPAIGNS)
+        self._producer = Producer(producer_config(watched.settings))
         self._seen: dict[str, Campaign] = {}
         #: By partition, the newest beacon.
         self.beacons: dict[int, dict[str, Any]] = {}
@@ -49,8 +52,9 @@ class Counted:
 
     def repeat(self, datum: dict[str, Any]) -> None:
         """The same once more, as after a crash of suppress."""
-        key = campaign_key(datum["controller"], datum["campaign"]).decode()
-        self.watched.put(CALLS, key, "noli.Call", datum)
+        key = campaign_key(datum["controller"], datum["campaign"])
+        self._producer.produce(CALLS, self.watched.codec.encode("noli.Call", datum), key)
+        assert self._producer.flush(30) == 0
 
     def look(self, campaign: str) -> Campaign | None:
         """As published last."""
