@@ -113,6 +113,10 @@ class Round:
                     self.truth.check(self.shown[name])
         board.close()
 
+    def told_by(self, watcher: str) -> bool:
+        """Whether anything was published last by that one."""
+        return any(one.watcher == watcher for one in self.shown.values())
+
     def fresh(self) -> bool:
         """Whether the number of all together is of the last seconds."""
         found = self.shown.get(OVERALL)
@@ -206,22 +210,27 @@ def test_it_is_never_ahead_of_the_truth_and_right_again_in_seconds(round_: Round
 
 
 def test_two_watchers_share_and_take_over(round_: Round, tmp_path: Path) -> None:
-    """A second one joins, and is killed: no lie, and the number goes on."""
+    """A second one takes over from a stopped one, which goes on; then it dies: no lie, and fresh."""
+    first = round_.stack.pid("watch-0")
+    assert first is not None
     with second(round_, tmp_path) as other:
-        names = {one.watcher for one in round_.shown.values()}
-        until(
-            lambda: (
-                {one.watcher for one in round_.shown.values()} - names != set()
-                or other.code is not None
-            ),
-            "the other publishes",
-            40.0,
-        )
-        assert other.code is None
+        until(lambda: "watch.opened" in log_of(tmp_path), "the other owns something", 60.0)
+        os.kill(first, signal.SIGSTOP)
+        try:
+            until(lambda: round_.told_by("watch-1") and round_.fresh(), "it takes over", 60.0)
+        finally:
+            os.kill(first, signal.SIGCONT)
+        until(lambda: round_.told_by("watch-0") and round_.fresh(), "they share again", 60.0)
         other.signal(signal.SIGKILL)
         other.gone.wait()
         until(round_.fresh, "fresh again", RIGHT_AGAIN_S)
     assert round_.truth.lies == []
+    assert round_.truth.looks > 50
+
+
+def log_of(folder: Path) -> str:
+    """What the second watcher has said so far."""
+    return (folder / "watch-1.log").read_text("utf-8")
 
 
 @contextmanager
@@ -241,4 +250,4 @@ def second(round_: Round, tmp_path: Path) -> Iterator[Running]:
     finally:
         process.signal(signal.SIGKILL)
         process.gone.wait()
-        sys.stdout.write((tmp_path / "watch-1.log").read_text("utf-8"))
+        sys.stdout.write(log_of(tmp_path))
