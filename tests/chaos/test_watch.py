@@ -210,7 +210,7 @@ def test_it_is_never_ahead_of_the_truth_and_right_again_in_seconds(round_: Round
 
 
 def test_two_watchers_share_and_take_over(round_: Round, tmp_path: Path) -> None:
-    """A second one takes over from a stopped one, which goes on; then it dies: no lie, and fresh."""
+    """A second one takes over from a stopped one, which goes on; then it dies: no lie."""
     first = round_.stack.pid("watch-0")
     assert first is not None
     with second(round_, tmp_path) as other:
