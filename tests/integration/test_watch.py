@@ -25,8 +25,7 @@ def watched(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_an_application_that_reports_is_aligned_as_of_its_beacons(watched: Watched) -> None:
     """Everything known and fresh: as of the oldest partition's beacon, and nothing holds it."""
     watched.act("calm", Verb.ADDED)
-    as_of = watched.report("calm")
-    found = watched.until("calm", lambda one: one.as_of is not None and not one.held_by)
+    as_of, found = watched.aligned("calm")
     assert found.as_of == as_of - 2_000  # what persons said, a second before that
     watched.act("calm", Verb.REMOVED)
 

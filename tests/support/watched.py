@@ -162,6 +162,15 @@ class Watched:
                 return found
         raise AssertionError  # `seconds` fails first
 
+    def aligned(self, app: str) -> tuple[int, Aligned]:
+        """Report until nothing holds it; `as_of` of the last report, and what is published then."""
+        for _ in self.seconds():
+            as_of = self.report(app)
+            found = self.until(app, lambda one, at=as_of: (one.reported_at or 0) >= at)  # type: ignore[misc]
+            if not found.held_by:
+                return as_of, found
+        raise AssertionError  # `seconds` fails first
+
     def seconds(self) -> Iterator[None]:
         """Again and again, until patience ends."""
         end = steady() + PATIENCE_S
