@@ -56,6 +56,8 @@ class Connector:
         self._waiting = Waiting()
         self._committed: dict[int, int] = {}
         self._confirm_at = 0.0
+        #: It begins at its last commit, which may be behind what it said last: nobody is misled.
+        self._held_by: tuple[str, ...] = ("restarted",)
 
     @property
     def idle(self) -> bool:
@@ -129,7 +131,8 @@ class Connector:
         if not self._tracks:
             return
         as_of = aligned_as_of({p: track.frontier for p, track in self._tracks.items()})
-        self._books.aligned.append(Aligned(self._target.name, now_ms(), as_of))
+        self._books.aligned.append(Aligned(self._target.name, now_ms(), as_of, self._held_by))
+        self._held_by = ()
         marks = {number: track.mark() for number, track in self._tracks.items()}
         moved = {n: mark for n, mark in marks.items() if mark[0] != self._committed.get(n)}
         offsets = [
