@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import httpx2
+import psycopg
 import pytest
 
 from noli.canary.probe import LOST_MS
@@ -215,3 +216,22 @@ def test_a_paused_application_loses_none(aviary: Aviary) -> None:
     blackbox.run("app", "resume", "dialer", *data)
     aviary.flies("dialer")
     assert aviary.books()["dialer"]["lost"] == lost
+
+
+def test_an_application_that_lies_is_found_out(aviary: Aviary) -> None:
+    """A table that takes stops and goes on allowing: confirmed, then read back, and lost."""
+    before = aviary.flies("dialer")
+    with psycopg.connect(aviary.dsn, autocommit=True) as table:
+        table.execute(
+            "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN NEW.allowed := true; RETURN NEW; END'"
+        )
+        table.execute(
+            "CREATE TRIGGER keeps BEFORE UPDATE ON noli_suppression FOR EACH ROW "
+            "EXECUTE FUNCTION keep()"
+        )
+        try:
+            aviary.soon("dialer", lambda now: now.lost > before.lost, 30)
+        finally:
+            table.execute("DROP TRIGGER keeps ON noli_suppression")
+    until(lambda: aviary.books()["dialer"]["missing"] == "read_back", "the record says why")
