@@ -40,6 +40,11 @@ def denied_at(time: int, what: str = "objection.raised", **data: Any) -> Fact:  
     return fact_of(event(-time, what, **data), time, time, "a")
 
 
+def denied_at_late(time: int, accepted: int) -> Fact:
+    """An objection of `a` that the log heard of later."""
+    return fact_of(event(-accepted, "objection.raised"), time, accepted, "a")
+
+
 @pytest.mark.parametrize(
     "facts, expected",
     [
@@ -66,6 +71,8 @@ def denied_at(time: int, what: str = "objection.raised", **data: Any) -> Fact:  
         ([given_at(3), denied_at(2, "erasure.requested")], Bound.ALLOWED),
         ([given_at(1), denied_at(2, "soft_opt_in.recorded")], Bound.ALLOWED),
         ([given_at(1), denied_at(2, "register.listed")], Bound.EITHER),
+        ([denied_at(5), denied_at_late(1, 9), given_at(7), given_at(4, accepted=10)], Bound.EITHER),
+        ([denied_at(5), denied_at_late(1, 9), given_at(7), given_at(10)], Bound.ALLOWED),
         ([given_at(3), Fact("?", Kind.UNREADABLE, 1, 1, "a")], Bound.DENIED),
     ],
 )  # fmt: skip

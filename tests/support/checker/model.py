@@ -117,7 +117,14 @@ class Law:
             return Bound.DENIED
         if any(k.fact.kind is Kind.DOUBT for k in known) or pair[0] in _CALLS:
             return Bound.EITHER
-        if any(_standing(denial, pair, known, certain=True) for denial in denials):
+        # Denials of a scope are kept as one, by the later of each time (blueprint): two of them,
+        # each answered by a consent of its own, may stay denied.
+        worst = (
+            max((k.last[0] for k in denials), default=0),
+            max((k.last[1] for k in denials), default=0),
+        )
+        together = [denial._replace(last=worst) for denial in denials]
+        if any(_standing(denial, pair, known, certain=True) for denial in together):
             return Bound.EITHER
         erased = [k.last for k in denials if k.fact.kind is Kind.ERASURE]
         sure = any(
