@@ -225,14 +225,23 @@ class Household:
                 )  # fmt: skip
 
     def _aligned(self) -> Iterator[checker.Aligned]:
-        """What the connector told of itself, as soon as every partition is known."""
+        """What the connector told of itself, as soon as every partition is known.
+
+        One that was killed begins at its last commit, which may stand behind what it said last: its
+        frontier goes back, and so may its word; nobody is misled.
+        """
         as_ofs: dict[int, int | None] = {}
+        frontiers: dict[int, int] = {}
         for _, datum in self._told():
+            again = False
             for point in datum.get("points", [datum]):
-                as_ofs[point["partition"]] = point["as_of"]
+                number, frontier = point["partition"], point["frontier"]
+                again |= frontier < frontiers.get(number, 0)
+                as_ofs[number], frontiers[number] = point["as_of"], frontier
             known = [as_of for as_of in as_ofs.values() if as_of is not None]
             whole = len(known) == PARTITIONS
-            yield checker.Aligned(APP, datum["at"], min(known) if whole else None)
+            held_by = ("restarted",) if again else ()
+            yield checker.Aligned(APP, datum["at"], min(known) if whole else None, held_by)
 
     def _told(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for one in self.log_reader.of(RECEIPTS):

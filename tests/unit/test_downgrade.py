@@ -84,11 +84,13 @@ def test_an_older_build_goes_on_with_it_and_doubts_what_it_does_not_know(sworn: 
     part = Part(0, 9, SUPPRESS, cast("PartitionStore", memory), cast("Outputs", sent))
     step.opened(part)
     step.rederive(KEY, part)
+    part.send_decisions()
     (decision,) = sent.of(SUPPRESS.decisions)
     reasons = {reason for row in decision["rows"] for reason in row["reasons"]}
     assert ("QUARANTINED" in reasons) is sworn
     assert decision["version"] > 7
     step.process(fact(step), part)
+    part.send_decisions()
     last = sent.of(SUPPRESS.decisions)[-1]
     assert not any(row["allowed"] for row in last["rows"] if "marketing" in row["purposes"])
     assert last["version"] > decision["version"]
