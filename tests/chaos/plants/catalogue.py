@@ -34,7 +34,7 @@ PLANTS: Final = (
         "commit_before_delivery", "suppress", on.killed_while_deciding, (Category.UNSEEN, UNHEEDED)
     ),
     Plant(
-        "state_before_output", "suppress", on.killed_between_state_and_commit,
+        "owed_untold", "suppress", on.killed_between_state_and_decision,
         (Category.UNSEEN, UNHEEDED),
     ),
     Plant("drop_one_in_five", "suppress", on.objections, (Category.UNSEEN, UNHEEDED)),

@@ -53,23 +53,41 @@ def killed_while_deciding(stage: Stage) -> None:
     _killed(stage, Failpoint.PROCESSOR_STEPPED)
 
 
-def killed_between_state_and_commit(stage: Stage) -> None:
-    """The worker dies once the states are through; its successor goes on."""
-    _killed(stage, Failpoint.PROCESSOR_STATES_DELIVERED)
+def killed_between_state_and_decision(stage: Stage) -> None:
+    """A worker dies once the states are through; its successor goes on with the plant."""
+    _objections_wait(stage)
+    stage.house.start(SUPPRESS, **_armed(Failpoint.PROCESSOR_STATES_DELIVERED))
+    _died(stage, Failpoint.PROCESSOR_STATES_DELIVERED)
+    stage.house.start(SUPPRESS, stage.plant)
+    stage.rest()
+    stage.house.kill(SUPPRESS)
+    stage.house.start(SUPPRESS)
+    stage.rest()
 
 
 def _killed(stage: Stage, where: Failpoint) -> None:
+    _objections_wait(stage)
+    with stage.planted(SUPPRESS, **_armed(where)):
+        _died(stage, where)
+    stage.rest()
+
+
+def _objections_wait(stage: Stage) -> None:
     people = stage.consented(CROWD)
     stage.house.settled(stage.people)
     stage.rest()  # else the first record it comes to may be one that was done
     with stage.down(SUPPRESS):
         stage.people.object(*people)
-    arms = {"NOLI_FAILPOINTS": f"{where}:kill", "NOLI_FAILPOINTS_ALLOWED": "1"}
-    with stage.planted(SUPPRESS, **arms):
-        running = stage.house.running[SUPPRESS]
-        assert running.gone.wait(PATIENCE_S), f"nobody came to {where}"
-        assert running.code == -signal.SIGKILL
-    stage.rest()
+
+
+def _armed(where: Failpoint) -> dict[str, str]:
+    return {"NOLI_FAILPOINTS": f"{where}:kill", "NOLI_FAILPOINTS_ALLOWED": "1"}
+
+
+def _died(stage: Stage, where: Failpoint) -> None:
+    running = stage.house.running[SUPPRESS]
+    assert running.gone.wait(PATIENCE_S), f"nobody came to {where}"
+    assert running.code == -signal.SIGKILL
 
 
 def ties(stage: Stage) -> None:
@@ -160,6 +178,7 @@ def a_moment_passes(stage: Stage) -> None:
     stage.people.others.append(who)
     called = "operator_call", "marketing", "*"
     until(lambda: called in _held(stage, who), "the call allowed", PATIENCE_S)
+    stage.rest()  # committed: else its successor decides it again, and knows its moment
     stage.house.kill(SUPPRESS)
     shutil.rmtree(stage.house.folder / SUPPRESS / "state")
     if not stage.plant:
