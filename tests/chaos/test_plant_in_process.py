@@ -86,9 +86,11 @@ def test_an_owner_that_lost_its_partition_commits_nothing(
         assert older.error is not None
         step.go_on.set()
         newer.join()
+    # What was done before is told again at a takeover: only a higher count is news.
+    whole = 2 if planted else 3
     with lab.worker(Counting(), disk="disk-2"):
         lab.feed(1, 1)
-        decisions.until(lambda found: len(owned(found)) >= 3)
+        decisions.until(lambda found: max(owned(found), default=0) >= whole)
     assert (owned(decisions.records)[-1] == 3) is not planted
 
 
