@@ -33,8 +33,8 @@ class Plan:
     apps: Path | None = None
 
     def url(self, worker: str) -> str:
-        """Base URL of a worker's HTTP."""
-        return f"http://{ports.HOST}:{self.ports[worker]}"
+        """Base URL of a worker's HTTP; empty where this stack has no such worker."""
+        return f"http://{ports.HOST}:{self.ports[worker]}" if worker in self.ports else ""
 
     def log(self, name: str) -> Path:
         """Where a process's output goes."""

@@ -35,13 +35,10 @@ class Published:
     def serve(self, kafka: str, registry: str) -> None:
         """From now on clients are told where everything is."""
         plan = self._plan
-        intake, lookup, status = (
-            plan.url(name) if name in plan.ports else "" for name in ("intake", "lookup", "status")
-        )
         self._endpoints = endpoints.Endpoints(
-            intake=intake,
-            lookup=lookup,
-            status=status,
+            intake=plan.url("intake"),
+            lookup=plan.url("lookup"),
+            status=plan.url("status"),
             kafka=kafka,
             registry=registry,
             api_key=credentials.api_key(plan.data),
