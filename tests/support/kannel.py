@@ -6,7 +6,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from connectors.sinks.kannel import Kannel
+from noli.cli.problem import ProblemError
 from noli.cli.stack import ports
 from noli.cli.stack.program import Program, Running, launch, until
 from tests.support.blackbox import until as seen
@@ -157,8 +158,15 @@ def kannel() -> Iterator[Gateway]:
 
 @pytest.fixture(scope="session")
 def kannel_gateway() -> Iterator[Gateway]:
-    """One gateway for the session; its list is whole after each change, so tests do not meet."""
-    with kannel() as found:
+    """One gateway for the session; its list is whole after each change, so tests do not meet.
+
+    Its ports are chosen before its boxes bind them: where another took one, it is started anew.
+    """
+    with ExitStack() as closing:
+        try:
+            found = closing.enter_context(kannel())
+        except ProblemError:
+            found = closing.enter_context(kannel())
         yield found
 
 
