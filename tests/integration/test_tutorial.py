@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import dropwhile
+from itertools import dropwhile, groupby
 from pathlib import Path
 from typing import Final
 
@@ -68,8 +68,11 @@ class Tutorial:
         assert self.lines() == list(lines)
 
     def lines(self) -> list[str]:
-        """What the application has printed."""
-        return self.printed.read_text("utf-8").splitlines()
+        """What the application has printed; what it was told twice in a row, once.
+
+        A worker that takes over may say again what the last one said (docs/adr/0016).
+        """
+        return [line for line, _ in groupby(self.printed.read_text("utf-8").splitlines())]
 
 
 def _commands(body: str) -> list[str]:

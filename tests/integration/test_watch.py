@@ -16,9 +16,9 @@ from tests.support.watched import Watched
 
 
 @pytest.fixture(scope="module")
-def watched(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(own_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """The catalogue's own topics, a watcher on them, and whoever reports to it."""
-    with Watched(stack, tmp_path_factory.mktemp("watched")) as found:
+    with Watched(own_stack, tmp_path_factory.mktemp("watched")) as found:
         yield found
 
 

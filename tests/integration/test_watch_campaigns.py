@@ -85,9 +85,9 @@ class Counted:
 
 
 @pytest.fixture(scope="module")
-def counted(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
+def counted(own_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
     """The catalogue's own topics, and a watcher on them."""
-    with Watched(stack, tmp_path_factory.mktemp("counted"), "watch-c") as watched:
+    with Watched(own_stack, tmp_path_factory.mktemp("counted"), "watch-c") as watched:
         made = Counted(watched)
         yield made
         made.close()
@@ -172,7 +172,7 @@ def test_a_stopped_watcher_gives_no_sign_and_goes_on_right(counted: Counted) -> 
 
 @pytest.mark.rule("SILENT-RATIO")
 def test_watchers_that_come_and_go_count_each_call_once(
-    counted: Counted, stack: Stack, tmp_path: Path
+    counted: Counted, own_stack: Stack, tmp_path: Path
 ) -> None:
     """A second one joins and is killed while calls flow: every campaign has its own calls."""
     names = [f"shared-{n}" for n in range(12)]
@@ -190,7 +190,7 @@ def test_watchers_that_come_and_go_count_each_call_once(
 
     all_call()
     told()
-    with Watched(stack, tmp_path, "watch-d") as second:
+    with Watched(own_stack, tmp_path, "watch-d") as second:
         for _ in second.seconds():  # until it has taken partitions over
             all_call()
             counted.look("")

@@ -1,7 +1,9 @@
 """One real Kafka and one real registry for the whole test session.
 
 Ask for the fixture `stack`. Topics are the test's own: `stack.topics()` creates the catalogue under
-a prefix that nobody else has, so tests share the broker and never a record.
+a prefix that nobody else has, so tests share the broker and never a record. Whole processes use the
+catalogue's own names, which are shared; where a neighbour's records would be heard (the watcher
+holds everybody for one quarantined record), ask for `own_stack`.
 """
 
 from __future__ import annotations
@@ -74,4 +76,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The session's broker and registry, stopped by pid at its end."""
     data: Path = tmp_path_factory.mktemp("stack")
     with embedded(data, print, quick=True) as pair:
+        yield Stack(pair.kafka, pair.registry, pair)
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A broker and a registry of the module's own: seconds, and nobody else's records."""
+    with embedded(tmp_path_factory.mktemp("own-stack"), print, quick=True) as pair:
         yield Stack(pair.kafka, pair.registry, pair)
