@@ -41,9 +41,13 @@ class Again:
         return frozenset(self._tracks)
 
     def watch(self, partition: int) -> bool:
-        """Note from now on which contacts the log has news of; whether the partition is ours."""
+        """Note from now on which contacts the log has news of; whether the partition is ours.
+
+        Who waits just now is one of them: else what was read back before the runner had told it
+        would be compared with what it was told meanwhile.
+        """
         if track := self._tracks.get(partition):
-            track.touched = set()
+            track.touched = self._waiting.tokens(partition)
         return track is not None
 
     def unwatch(self, partition: int) -> None:
@@ -57,10 +61,14 @@ class Again:
         return track is not None and track.touched is not None
 
     def is_news(self, change: Change) -> bool:
-        """Whether the runner has, or had since `watch`, a word of this contact to say itself."""
+        """Whether the runner has, or had since `watch`, a word of this contact to say itself.
+
+        Or will have: a survey may be ahead of the runner in the log.
+        """
         track = self._tracks.get(change.partition)
-        touched = track.touched if track else None
-        return touched is None or change.token in touched or change.token in self._waiting
+        if track is None or track.touched is None or change.offset >= track.frontier.position:
+            return True
+        return change.token in track.touched or change.token in self._waiting
 
     def is_waiting(self, change: Change) -> bool:
         """Whether a change of this contact waits or is in flight, or its partition is not ours."""

@@ -158,7 +158,8 @@ class Survey:
                 await self._offer(change, sink.traits.batch)
         self._out = await self._again.settle(self._out, 0)
         again = [one.change for one in wrong]
-        await self._testify(again, [one for one in await self._look(sink, again) if one.endangers])
+        left = [one for one in await self._look(sink, again) if one.endangers]
+        await self._testify(again, [one for one in left if not self._again.is_news(one.change)])
 
     def _counts(self, found: Found) -> bool:
         """Whether it is drift, and not a contact the runner has news of; it is counted then."""

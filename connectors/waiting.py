@@ -140,6 +140,11 @@ class Waiting:
         """Whether a change of this contact waits or is in flight."""
         return token in self._entries or token in self._flying
 
+    def tokens(self, partition: int) -> set[str]:
+        """Whose changes wait or are in flight, of one partition."""
+        both = (*self._entries.items(), *self._flying.items())
+        return {token for token, entry in both if entry.change.partition == partition}
+
     def restricts(self) -> bool:
         """Whether somebody waits, or is in flight, from whom something is taken away."""
         held = (self._entries.get(token) for token in (*self._put_off, *self._flying))
