@@ -46,7 +46,8 @@ def under(tmp_path: Path, seed: int, faults: Sequence[Fault], plan: Plan, period
     assert report.checked["denials"] > 0
     assert report.checked["receipts"] > 0
     assert report.checked["watermarks"] > 0
-    assert report.findings == [], str(report)
+    if report.findings:  # the words only, at the end of the output: who reads them has no more
+        pytest.fail(str(report), pytrace=False)
     return result
 
 

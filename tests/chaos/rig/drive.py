@@ -112,9 +112,23 @@ class Run:
         self._began = steady()
 
     def go(self, periods: Sequence[Period]) -> tuple[Result, Report]:
-        """Do all of it; what was found."""
+        """Do all of it; what was found. Whatever is raised tells seed, schedule and faults too."""
         observed.stamp(self.rig.settings())
-        print(heading(self.seed, periods))
+        plan = heading(self.seed, periods)
+        print(f"\n{plan}")
+        try:
+            report = self._gone(periods)
+        except BaseException as error:
+            error.add_note("\n".join(self._story(plan)))
+            raise
+        if report.findings:
+            report.notes[:0] = self._story(plan)
+        return self._result(report), report
+
+    def _story(self, plan: str) -> list[str]:
+        return [*plan.splitlines(), *map(told, self.faults)]
+
+    def _gone(self, periods: Sequence[Period]) -> Report:
         self.crowd.start()
         self._sampler.start()
         try:
@@ -125,8 +139,7 @@ class Run:
         self._drain()
         self._stop.set()
         self._sampler.join()
-        report = observed.judged(self.rig, self.crowd.ops, self.aligned, Bounds(lease_ms=_LEASE_MS))
-        return self._result(report), report
+        return observed.judged(self.rig, self.crowd.ops, self.aligned, Bounds(lease_ms=_LEASE_MS))
 
     def _hold(self, period: Period) -> None:
         if period.fault is None:
@@ -235,7 +248,7 @@ def heading(seed: int, periods: Sequence[Period]) -> str:
         f"{p.fault.row} {p.fault.name} {p.hold_s} s" if p.fault else f"calm {p.hold_s} s"
         for p in periods
     )
-    return f"\nchaos: NOLI_CHAOS_SEED={seed}, commit {commit()}\n  schedule: {plan}"
+    return f"chaos: NOLI_CHAOS_SEED={seed}, commit {commit()}\n  schedule: {plan}"
 
 
 def told(injected: Injected) -> str:

@@ -33,7 +33,9 @@ from schemas.names import (
     OBJECTIONS,
     PARTIES,
     RECEIPTS,
+    STATE,
 )
+from tests.chaos.rig import evidence
 from tests.chaos.rig.crowd import Op
 from tests.chaos.rig.lab import TABLE, Rig
 from tests.support.bad_app import OBJECTED, BadApp
@@ -68,9 +70,19 @@ def judged(
     bounds: checker.Bounds | None = None,
 ) -> Report:
     """What the checker says of all of it; see `history`."""
-    report = check(history(rig, sent, aligned), bounds)
+    found = history(rig, sent, aligned)
+    report = check(found, bounds)
     report.findings = [one for one in report.findings if not _repaired(rig, one)]
+    settings = rig.settings()
+    report.notes += evidence.lines(
+        found, report, lambda: _states(settings), registry.codec(settings)
+    )
     return report
+
+
+def _states(settings: Settings) -> evidence.States:
+    """What the state topic holds."""
+    return ((f"{r.partition}:{r.offset}", r.key, r.value) for r in every(settings, STATE))
 
 
 def _repaired(rig: Rig, finding: Finding) -> bool:

@@ -65,6 +65,8 @@ class Report:
 
     findings: list[Finding] = field(default_factory=list)
     checked: Counter[str] = field(default_factory=Counter)
+    #: What whoever ran it knows besides, a line each: printed where something was found.
+    notes: list[str] = field(default_factory=list)
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Take more findings in."""
@@ -92,4 +94,5 @@ class Report:
         lines = [f"{len(self.findings)} violations in {counts}"]
         for category, finding in self.witnesses().items():
             lines += [f"  [{self.categories[category]} x] {finding}".replace("\n", "\n  ")]
+        lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
