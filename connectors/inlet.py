@@ -101,7 +101,8 @@ class Inlet:
         self._group = group
         self._topic = topic
         self._log = get_logger()
-        self._happened: list[Happening] = []
+        #: A place: gained, and not measured yet. No callback asks how far the log is (ADR 20).
+        self._happened: list[TopicPartition | Lost | Message] = []
         #: False while a broker is out of reach, and until the first assignment.
         self.connected = False
         self._paused = False
@@ -159,7 +160,9 @@ class Inlet:
             if not self._is_error(message):
                 self._happened.append(message)
         happened, self._happened = self._happened, []
-        return happened
+        return [
+            self._gained(each) if isinstance(each, TopicPartition) else each for each in happened
+        ]
 
     def _commit(self, offsets: list[TopicPartition]) -> bool:
         offsets = [place for place in offsets if place.partition in self._owned]
@@ -193,32 +196,32 @@ class Inlet:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         clients.REBALANCES.labels(self._group, "assigned").inc()
-        gained = [
-            self._gained(consumer, place)
-            for place in consumer.committed(partitions, timeout=_OFFSETS_S)
-        ]
+        places = consumer.committed(partitions, timeout=_OFFSETS_S)
+        for place in places:
+            if place.error is not None:
+                raise InletError(f"committed offset: {place.error.str()}")
         # Never the reset policy: an application that never committed starts at the beginning,
         # because it may hold nothing yet, and an offset that is gone is an error.
         consumer.assign(
             [
-                TopicPartition(self._topic, g.partition, OFFSET_BEGINNING if g.first else g.start)
-                for g in gained
+                TopicPartition(
+                    self._topic, p.partition, OFFSET_BEGINNING if _is_first(p) else p.offset
+                )
+                for p in places
             ]
         )
         self._paused = False
-        self._owned = {g.partition for g in gained}
-        self._happened.extend(gained)
+        self._owned = {p.partition for p in places}
+        self._happened.extend(places)
         self.connected = True
-        self._log.info("decisions.assigned", partitions=sorted(g.partition for g in gained))
+        self._log.info("decisions.assigned", partitions=sorted(self._owned))
 
-    def _gained(self, consumer: Consumer, place: TopicPartition) -> Gained:
-        if place.error is not None:
-            raise InletError(f"committed offset: {place.error.str()}")
+    def _gained(self, place: TopicPartition) -> Gained:
         try:
-            low, end = watermarks(consumer, place, _OFFSETS_S)
+            low, end = watermarks(self._consumer, place, _OFFSETS_S)
         except KafkaException as error:
             raise InletError(f"{place.topic}[{place.partition}]: {error}") from error
-        first = place.offset == OFFSET_INVALID
+        first = _is_first(place)
         self._heights.found((place.topic, place.partition), None if first else place.offset)
         start = low if first else place.offset
         return Gained(place.partition, start, end, Mark.read(place.metadata), first)
@@ -238,3 +241,8 @@ class Inlet:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - a public error code
             self.connected = False
+
+
+def _is_first(place: TopicPartition) -> bool:
+    """Whether nothing was ever committed there."""
+    return place.offset == OFFSET_INVALID
