@@ -110,10 +110,18 @@ class Crowd:
             done = [op for op in self.ops if op.acked is not None]
         return sorted(done, key=lambda op: op.acked or 0)
 
-    def objectors(self) -> list[str]:
-        """Whose objection was acknowledged and who has not consented anew: their numbers."""
+    def objectors(self, by_ms: int) -> list[str]:
+        """Whose objection was acknowledged by then and who has not consented anew: their numbers.
+
+        Of who objects just now nobody can know yet: an objection is always under way.
+        """
         with self._lock:
-            return [contact[1] for contact in self._objected]
+            left = set(self._objected)
+            return list({
+                op.contact[1]: None
+                for op in self.ops
+                if op.what == "objection" and op.contact in left and (op.acked or by_ms) < by_ms
+            })  # fmt: skip
 
     def under_way(self, began_ms: int, ended_ms: int) -> int:
         """How many objections were posted, or waited for their answer, in that time."""

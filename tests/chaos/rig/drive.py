@@ -151,7 +151,7 @@ class Run:
             injected.drawn = drawn
             threading.Event().wait(period.hold_s)
         injected.healed = now_ms()
-        injected.realigned_s = round(self._realigned(fault), 2)
+        injected.realigned_s = round(self._realigned(fault, injected.healed), 2)
         fault.mend(self.rig)
         injected.objections = self.crowd.under_way(injected.began, injected.healed)
         injected.deaths = {
@@ -165,10 +165,10 @@ class Run:
     def _deaths(self) -> dict[str, int]:
         return {name: len(member.deaths) for name, member in self.rig.members.items()}
 
-    def _realigned(self, fault: Fault | None = None) -> float:
+    def _realigned(self, fault: Fault | None = None, healed: int = 0) -> float:
         """Seconds until somebody who consents now may be reached everywhere, and nowhere before.
 
-        And until whatever else the fault wants to hold again does.
+        And until whatever else the fault wants to hold again does, of who had objected by `healed`.
         """
         began = steady()
         contact: Contact = ("phone", f"+39309{secrets.randbelow(10**7):07d}")
@@ -177,7 +177,7 @@ class Run:
         if fault is not None:
             # Asked anew each time: whoever renews a consent meanwhile is no objector any more.
             until(
-                lambda: fault.well(self.rig, self.crowd.objectors()),
+                lambda: fault.well(self.rig, self.crowd.objectors(healed)),
                 f"{fault.name}: mended",
                 REALIGN_S,
             )

@@ -29,7 +29,8 @@ and from the results of runs that were really made (`tests/chaos/results`). A ru
 three brokers, nine workers and three applications under traffic, everything behind a proxy of its
 own. A quarter of its time nothing is broken; then everything is healed and drained, the whole log
 and every application are read, and the checker holds them against a model of the law. A run in
-which no fault was put in, or no objection was under way in one, fails.
+which no fault was put in, or no objection was under way in one, fails. A long round is several
+runs, each of a part of the faults.
 
 The same again: `NOLI_CHAOS_SEED=<seed> make chaos LONG=1`. The short round of `make test`, on one
 broker, does the faults marked *short*.
