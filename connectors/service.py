@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
@@ -26,7 +24,7 @@ from noli.runtime.announce import announce
 from noli.runtime.apps import Desk, Following
 from noli.runtime.health import Health
 from noli.runtime.kafka import Acked
-from noli.runtime.process import Stop
+from noli.runtime.process import Stop, heard
 from schemas.codec import Codec
 from schemas.names import APPS, DECISIONS, RECEIPTS
 
@@ -49,7 +47,7 @@ async def serve(stop: Stop) -> None:
         raise NoManifest(NoManifest.__doc__)
     app = manifest.load(path)
     codec = schemas.codec(config)
-    asked = _heard(stop)
+    asked = heard(stop, _STOP_S)
     ledger = config.data / "ledgers" / f"{app.app}.sqlite"
     async with AsyncExitStack() as closing:
         target = registry.open_sink(app, path)
@@ -120,18 +118,3 @@ async def _both(
         tasks[1].cancel()
         await asyncio.wait(tasks)
     tasks[0].result()
-
-
-def _heard(stop: Stop) -> asyncio.Event:
-    """The request to stop as an event of this loop; from then on the process has `_STOP_S`."""
-    loop, heard = asyncio.get_running_loop(), asyncio.Event()
-
-    def hear() -> None:
-        stop.wait()
-        limit = threading.Timer(_STOP_S, os._exit, [0])
-        limit.daemon = True
-        limit.start()
-        loop.call_soon_threadsafe(heard.set)
-
-    threading.Thread(target=hear, name="stop", daemon=True).start()
-    return heard

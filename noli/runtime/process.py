@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -46,6 +47,24 @@ class Stop:
         signal.signal(signal.SIGTERM, handle)
         signal.signal(signal.SIGINT, handle)
         return self
+
+
+def heard(stop: Stop, limit_s: float) -> asyncio.Event:
+    """The request to stop as an event of the running loop; from then on the process has `limit_s`.
+
+    In seconds: whatever it still waits for then, it ends with exit code 0.
+    """
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear() -> None:
+        stop.wait()
+        limit = threading.Timer(limit_s, os._exit, [0])
+        limit.daemon = True
+        limit.start()
+        loop.call_soon_threadsafe(asked.set)
+
+    threading.Thread(target=hear, name="stop", daemon=True).start()
+    return asked
 
 
 def die(name: str, error: BaseException | str) -> NoReturn:

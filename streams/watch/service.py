@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from typing import TYPE_CHECKING, Final
 
 from noli.runtime import logging, registry, settings
 from noli.runtime.announce import announce
 from noli.runtime.health import Health
-from noli.runtime.process import die
+from noli.runtime.process import die, heard
 from streams.watch.app import create_app
 from streams.watch.campaign_room import CampaignRoom
 from streams.watch.room import AlignmentRoom, Room
@@ -55,7 +53,7 @@ async def serve(stop: Stop) -> None:
 async def _run(app: faust.App, stop: Stop, name: str) -> None:
     app.loop = asyncio.get_running_loop()
     app.finalize()
-    asked = _heard(stop)
+    asked = heard(stop, _STOP_S)
     await app.start()
     crashed = asyncio.ensure_future(app.wait_until_stopped())
     stopping = asyncio.ensure_future(asked.wait())
@@ -70,18 +68,3 @@ def _ready(rooms: list[Room]) -> tuple[bool, Mapping[str, object]]:
     told = [room.ready() for room in rooms]
     words = {key: value for _, detail in told for key, value in detail.items()}
     return all(ok for ok, _ in told), words
-
-
-def _heard(stop: Stop) -> asyncio.Event:
-    """The request to stop as an event of this loop; from then on the process has `_STOP_S`."""
-    loop, heard = asyncio.get_running_loop(), asyncio.Event()
-
-    def hear() -> None:
-        stop.wait()
-        limit = threading.Timer(_STOP_S, os._exit, [0])
-        limit.daemon = True
-        limit.start()
-        loop.call_soon_threadsafe(heard.set)
-
-    threading.Thread(target=hear, name="stop", daemon=True).start()
-    return heard
