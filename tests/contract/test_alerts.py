@@ -102,6 +102,37 @@ def test_no_series_is_missed_where_all_are_there(rules: Sequence[Path], tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+#: Canaries for ten minutes, and none since.
+FLOWN: Final = {'noli_probe_sent_total{app="crm"}': "0+60x10 stale"}
+PROBER: Final = 'up{job="noli",process="canary"}'
+
+
+@pytest.mark.parametrize(
+    "what, there, at, fires",
+    [
+        ("their prober went away", FLOWN, "20m", True),
+        ("their prober does not answer", FLOWN | {PROBER: "1x10 0x90"}, "20m", True),
+        ("their prober has nobody to send any to", FLOWN | {PROBER: "1x100"}, "20m", False),
+        ("they were switched off an hour ago", FLOWN, "75m", False),
+        ("they were never on", {}, "20m", False),
+    ],
+)
+def test_canaries_are_missed_where_some_flew(
+    what: str,
+    there: dict[str, str],
+    at: str,
+    fires: bool,
+    rules: Sequence[Path],
+    tmp_path: Path,
+) -> None:
+    """Where they are off, or everybody is paused, nobody is woken up."""
+    vital = dict.fromkeys(VITAL, "1x100")
+    missing = [{"series": "noli_probe_sent_total"}] if fires else []
+    case = Case("NoliSeriesAbsent", what, vital | there, missing, at)
+    done = promtool.run(case, rules, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_alert_has_a_case_of_each_kind() -> None:
     """At least one in which it fires and one in which it does not."""
     fires = Counter(case.alert for case in CASES if case.firing)

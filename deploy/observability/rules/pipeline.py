@@ -27,10 +27,12 @@ VITAL: Final = (
     "noli_contact_checks_total",
     "noli_events_accepted_total",
     "noli_invariant_violations_total",
-    "noli_probe_sent_total",
     "noli_propagation_seconds_count",
     "noli_replica_as_of_timestamp_seconds",
 )
+
+#: Canaries may be off, or all their applications paused, and that is no alarm.
+_FLOWN: Final = "noli_probe_sent_total"
 
 
 def group(clock: Clock) -> Group:
@@ -43,8 +45,12 @@ def group(clock: Clock) -> Group:
 
 
 def _processes(clock: Clock) -> tuple[Alert, ...]:
-    absent = "\nor\n".join(
-        f'label_replace(absent({series}), "series", "{series}", "", "")' for series in VITAL
+    absent = "\nor\n".join(_named(f"absent({series})", series) for series in VITAL)
+    # They flew within the hour, and no prober answers that could say why they do not.
+    grounded = (
+        f"absent({_FLOWN})\n"
+        f"and on () count(max_over_time({_FLOWN}[{clock.window('1h')}]))\n"
+        'unless on () up{job="noli",process="canary"} == 1'
     )
     return (
         Alert(
@@ -58,7 +64,7 @@ def _processes(clock: Clock) -> tuple[Alert, ...]:
         ),
         Alert(
             "NoliSeriesAbsent",
-            absent,
+            f"{absent}\nor\n{_named(grounded, _FLOWN)}",
             PAGE,
             "{{ $labels.series }} is scraped from nobody",
             "Alerts that rest on it cannot fire.",
@@ -74,6 +80,11 @@ def _processes(clock: Clock) -> tuple[Alert, ...]:
             "tickets.md#noli-dead-man",
         ),
     )
+
+
+def _named(absent: str, series: str) -> str:
+    """With the series in a label, whatever else it bears."""
+    return f'label_replace({absent}, "series", "{series}", "", "")'
 
 
 def _consumers(clock: Clock) -> tuple[Alert, ...]:
