@@ -55,6 +55,7 @@ def under(tmp_path: Path, seed: int, faults: Sequence[Fault], plan: Plan, period
     assert report.checked["denials"] > 0
     assert report.checked["receipts"] > 0
     assert report.checked["watermarks"] > 0
+    assert report.checked["publications"] > 0
     if report.findings:  # the words only, at the end of the output: who reads them has no more
         pytest.fail(str(report), pytrace=False)
     return result

@@ -20,11 +20,14 @@ from tests.support.checker import (
     Counted,
     Decided,
     Digest,
+    Fact,
     Held,
     History,
+    Kind,
     Logged,
     Op,
     Pair,
+    Published,
     Receipt,
     Recorder,
     Restored,
@@ -53,6 +56,13 @@ GIVEN: Final = logged(10_000, consent(1, "sms"))
 DENIED: Final = logged(20_000, event(2, "objection.raised"))
 AGAIN: Final = logged(30_000, consent(3, "sms"))
 OLD: Final = logged(30_000, consent(3, "sms"), 5_000)
+#: A person, Anna's telephone being hers, and her objection to everything.
+LINKED: Final = Logged(
+    "noli.parties", 0, 1, 15_000, Fact("/t|8", Kind.LINK, 15_000, 15_000, "anna", "crm:1")
+)
+PERSON: Final = Logged(
+    "noli.parties", 0, 2, 20_000, Fact("/t|9", Kind.DENIAL, 20_000, 20_000, None, "crm:1")
+)
 TOLD_YES: Final = Told("crm", 10_100, "anna", 1, YES)
 TOLD_NO: Final = Told("crm", 20_100, "anna", 2, NO, YES)
 TOLD_AGAIN: Final = Told("crm", 30_100, "anna", 3, YES)
@@ -158,6 +168,15 @@ TWINS: Final[Mapping[str, tuple[Category, Twins]]] = {
     "aligned as of after what is missing": (Category.LYING, Twins(
         log(GIVEN, DENIED, arrivals=[TOLD_YES], aligned=[Aligned("crm", 21_000, 20_001)]),
         log(GIVEN, DENIED, arrivals=[TOLD_YES], aligned=[Aligned("crm", 21_000, 20_000)]),
+    )),
+    "published as aligned after what is missing": (Category.LYING, Twins(
+        log(GIVEN, DENIED, arrivals=[TOLD_YES], published=[Published("*", 21_000, 20_001)]),
+        log(GIVEN, DENIED, arrivals=[TOLD_YES], published=[Published("*", 21_000, 20_000)]),
+    )),
+    "published as aligned after what a person said": (Category.LYING, Twins(
+        log(GIVEN, LINKED, PERSON, arrivals=[TOLD_YES],
+            published=[Published("crm", 21_000, 20_001)]),
+        log(GIVEN, LINKED, PERSON, arrivals=[TOLD_YES], aligned=[Aligned("crm", 21_000, 20_001)]),
     )),
     "an answer as of after what it allows": (Category.LYING, Twins(
         log(GIVEN, DENIED, ops=[asked("invoke", 20_500), asked("ok", 20_501, allowed=True,

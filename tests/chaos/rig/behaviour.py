@@ -6,6 +6,10 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
+from noli.runtime import alignment, registry
+from noli.runtime.clock import now_ms
+from noli.runtime.scan import LogUnavailable
+from noli.wire.alignment import OVERALL
 from tests.chaos.rig.faults import Chance, Put, killed
 from tests.chaos.rig.lab import SCRIPTED, STEADY, Rig
 from tests.chaos.rig.lines import line
@@ -15,6 +19,9 @@ from tests.support.bad_app import APPLIED_BUT_ANSWER_LOST, HANG, OK, Step, faili
 PAIR: Final = ("sms", "marketing", "*")
 #: How often an operator asks again for what something else displaced.
 _TRIES: Final = 3
+#: Of what the watcher publishes once a second, about persons too: they add two seconds, the machine
+#: the rest.
+_FRESH_MS: Final = 15_000
 
 #: How the scripted application misbehaves, by name.
 MISBEHAVIOURS: Final[dict[str, list[Step]]] = {
@@ -97,6 +104,16 @@ def filled(name: str) -> Callable[[Rig], None]:
                 return
 
     return mend
+
+
+def watched(rig: Rig, _objectors: Collection[str]) -> bool:
+    """Whether all applications together are published as aligned, as of some seconds ago."""
+    settings = rig.settings()
+    try:
+        found = alignment.look(settings, registry.codec(settings)).get(OVERALL)
+    except LogUnavailable:
+        return False
+    return found is not None and (found.as_of or 0) > now_ms() - _FRESH_MS
 
 
 @contextmanager

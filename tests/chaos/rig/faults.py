@@ -6,12 +6,14 @@ which toxic, which process) from the run's own chance, so a seed repeats it.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from tests.chaos.rig.lab import Rig
@@ -23,6 +25,8 @@ Put = Callable[[Rig, Chance], AbstractContextManager[str]]
 #: A process that is starved runs for this share of each of these stretches, in seconds.
 _STARVED_S: Final = 0.2
 _STARVED_SHARE: Final = 0.1
+#: Bytes that a broker loses of each partition: some seconds of traffic.
+_TAIL: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,31 @@ def chased(rig: Rig, _chance: Chance) -> Iterator[str]:
         node.start()
         rig.cluster.wait()
     yield "every broker, one after the other"
+
+
+@contextmanager
+def last_standing(rig: Rig, chance: Chance) -> Iterator[str]:
+    """All brokers but one stopped; the one left alone is killed and loses its newest records.
+
+    What it had acknowledged stands on another one too; and it must not lead what it no longer has.
+    """
+    *others, last = chance.sample(rig.cluster.brokers, len(rig.cluster.brokers))
+    for node in others:
+        node.stop()
+    try:
+        yield f"broker {last.number} alone, killed, its segments cut"
+    finally:
+        last.kill()
+        for segments in last.log.glob("noli.*"):
+            _cut(max(segments.glob("*.log")))
+        for node in rig.cluster.brokers:
+            node.start()
+        rig.cluster.wait()
+
+
+def _cut(segment: Path) -> None:
+    """The end of a segment, in the middle of a batch as a rule."""
+    os.truncate(segment, max(0, segment.stat().st_size - _TAIL))
 
 
 @contextmanager

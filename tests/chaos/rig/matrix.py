@@ -109,9 +109,7 @@ MATRIX: Final = (
         "F7",
         "the last replica standing loses its newest records",
         "two brokers stopped, the third killed, the tails of its segments cut off, all started",
-        "nothing acknowledged is missing, or the audit of receipts tells what is",
-        (),
-        "segments of brokers are not cut yet; two copies in step stand behind every 2xx of three",
+        "nothing acknowledged is missing: it stands on two, and who lost it does not lead",
     ),
     Row(
         "F8",
@@ -352,10 +350,15 @@ MATRIX: Final = (
     Row(
         "F28",
         "the watcher itself killed",
-        "SIGKILL of the process that tells alignment",
-        "its silence is an alarm",
-        (),
-        "the alarm of the dead man belongs to the alert rules; here only the workers are killed",
+        "SIGKILL of the process that tells alignment, again and again",
+        "what it publishes is never ahead of the truth; its silence is an alarm",
+        (
+            _at(
+                "chaos/test_watch", "test_it_is_never_ahead_of_the_truth_and_right_again_in_seconds"
+            ),
+            _at("chaos/test_watch", "test_two_watchers_share_and_take_over"),
+            _at("integration/test_watched_by_prometheus", "test_a_watcher_that_hangs"),
+        ),
     ),
     Row(
         "F29",

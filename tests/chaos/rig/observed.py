@@ -24,8 +24,10 @@ from noli.runtime import registry, scan
 from noli.runtime.kafka import admin
 from noli.runtime.part import Record
 from noli.runtime.settings import Settings
+from noli.wire import alignment
 from schemas.codec import Codec
 from schemas.names import (
+    ALIGNMENT,
     BEACON_KEY,
     CLAIM_KEY,
     DECISIONS,
@@ -115,6 +117,7 @@ def history(
         found.log += [_logged(rig, codec, events, record) for record in every(settings, topic)]
     found.decided = [d for r in every(settings, DECISIONS) for d in _decided(codec, r)]
     found.receipts = [r for record in every(settings, RECEIPTS) for r in _receipts(codec, record)]
+    found.published = list(_published(codec, every(settings, ALIGNMENT)))
     for name, app in rig.apps.items():
         found.arrivals += _in_order(rig, name, _arrivals(name, app))
         found.dumps[name] = {
@@ -206,6 +209,18 @@ def _receipts(codec: Codec, record: Record) -> Iterator[checker.Receipt]:
             change["version"],
             change["outcome"],
         )
+
+
+def _published(codec: Codec, records: Iterable[Record]) -> Iterator[checker.Published]:
+    """What the watcher published, as readers keep it: the late word of a stopped one counts not."""
+    known: dict[str, alignment.Aligned] = {}
+    for record in records:
+        name, datum = codec.decode(record.value)
+        one = alignment.read(datum)
+        if name == "noli.Alignment" and alignment.newer(known.get(one.app), one):
+            known[one.app] = one
+            held_by = tuple(hold.why for hold in one.held_by)
+            yield checker.Published(one.app, max(one.at, record.at), one.as_of, held_by)
 
 
 def _arrivals(name: str, app: BadApp) -> Iterator[checker.Told]:

@@ -54,6 +54,8 @@ LONG: Final = (
     Fault("F27", "starved of CPU", faults.starved(*_PROC, "intake", f"connectors-{STEADY}")),
     Fault("F8", "line and process", behaviour.together),
     put_back(STEADY),
+    Fault("F7", "the last broker loses its tail", faults.last_standing, (3.0, 5.0)),
+    Fault("F28", "watcher killed", faults.killed("watch-0"), well=behaviour.watched),
 )
 
 #: A long round is done in so many runs, a part of the faults in each: of some minutes, so that one

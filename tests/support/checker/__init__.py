@@ -16,7 +16,7 @@ Pure: it imports nothing of the product. In one minute:
     history.decided   = [Decided(…), …]      # noli.decisions as it stands; claims too
     history.arrivals  = [Told(…), Restored(…), …]          # of each application, in its own order
     history.dumps     = {"crm": {token: Held(version, allowed)}}
-    history.receipts, history.aligned, history.digests, history.counts = …
+    history.receipts, history.aligned, history.published, history.digests, history.counts = …
 
     report = check(history, Bounds(lease_ms=10_000))
     assert report.findings == [], str(report)
@@ -47,6 +47,7 @@ from tests.support.checker.records import (
     History,
     Logged,
     Op,
+    Published,
     Receipt,
     Restored,
     Scope,
@@ -71,6 +72,7 @@ __all__ = [
     "Logged",
     "Op",
     "Pair",
+    "Published",
     "Receipt",
     "Recorder",
     "Report",

@@ -13,8 +13,9 @@ from tests.support.checker.records import Aligned, Bounds, Decided, Held, Histor
 def check(history: History, bounds: Bounds | None = None) -> Report:
     """What is wrong with a run. Raises ValueError for a history that is none (see `paired`)."""
     bounds = bounds or Bounds()
-    logged = ((record.topic, record.at, record.fact) for record in history.log)
-    law = Law(logged, submitted.acknowledged(history.ops))
+    logged = [(record.topic, record.at, record.fact) for record in history.log]
+    stood = submitted.acknowledged(history.ops)
+    law = Law(logged, stood)
     report = Report()
     report.add(submitted.submissions(history.ops, history.log))
     valid, overwritten = rest.effective(history.decided)
@@ -24,6 +25,8 @@ def check(history: History, bounds: Bounds | None = None) -> Report:
     decisions = told.Decisions(law, valid)
     for events in told.by_application(arrivals, others, bounds.skew_ms).values():
         report.add(told.sweep(law, decisions, bounds, events))
+    whole = Law(logged, stood, persons=True)
+    report.add(told.published(whole, told.Decisions(whole, valid), bounds, history))
     report.add(asked.answers(law, bounds, history.ops))
     report.add(_at_rest(history, law, valid))
     report.checked.update(_checked(history, law))
@@ -57,6 +60,7 @@ def _checked(history: History, law: Law) -> dict[str, int]:
         "arrivals": len(history.arrivals),
         "receipts": len(history.receipts),
         "watermarks": sum(each.as_of is not None for each in history.aligned),
+        "publications": sum(each.as_of is not None for each in history.published),
         "dumps": len(history.dumps),
         "digests": len(history.digests),
     }

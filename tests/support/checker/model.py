@@ -51,28 +51,36 @@ class Law:
         self,
         logged: Iterable[tuple[str, int, Fact]],
         acknowledged: Mapping[str, int] | None = None,
+        *,
+        persons: bool = False,
     ) -> None:
         """`logged`: (topic, log's time in ms, fact), in any order.
 
         `acknowledged`: event → when its sender was told; without it the log's own time counts.
+        `persons`: whether what a person said surely stands for a contact once both the fact and the
+        link do; otherwise nobody says when.
         """
         self._facts: dict[str, dict[tuple[str, Kind], Known]] = defaultdict(dict)
         self._acknowledged = acknowledged
-        #: Party → its links: (contact, when the log took the link, ms).
-        links: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        #: Party → its links: (contact, when the log took the link, when it surely stood, ms).
+        links: dict[str, list[tuple[str, int, int | None]]] = defaultdict(list)
         of_parties: list[tuple[str, int, Fact]] = []
         for topic, at, fact in logged:
             if fact.kind is Kind.LINK and fact.party and fact.contact:
-                links[fact.party].append((fact.contact, at))
+                links[fact.party].append((fact.contact, at, self._stood(fact, at)))
             elif fact.party and fact.contact is None:
                 of_parties.append((topic, at, fact))
             if fact.contact is not None:
                 self._add(fact.contact, topic, at, fact)
         for topic, at, fact in of_parties:
-            for contact, linked in links[fact.party or ""]:
+            for contact, linked, stood in links[fact.party or ""]:
                 known = self._add(contact, topic, max(at, linked), _handed_on(fact))
                 # What is handed on is only as fresh as parties are, wherever it stands by now.
-                self._facts[contact][fact.id, fact.kind] = known._replace(topic=topic, stood=None)
+                both = (stood, known.stood) if persons else (None,)
+                surely = max((s for s in both if s is not None), default=None)
+                self._facts[contact][fact.id, fact.kind] = known._replace(
+                    topic=topic, stood=None if None in both else surely
+                )
 
     @property
     def contacts(self) -> Iterable[str]:
@@ -149,9 +157,12 @@ class Law:
         known = self.of(contact)
         return known if by is None else [k for k in known if k.at <= by]
 
+    def _stood(self, fact: Fact, at: int) -> int | None:
+        return at if self._acknowledged is None else self._acknowledged.get(fact.id)
+
     def _add(self, contact: str, topic: str, at: int, fact: Fact) -> Known:
         stamp = (fact.effective, fact.accepted)
-        stood = at if self._acknowledged is None else self._acknowledged.get(fact.id)
+        stood = self._stood(fact, at)
         # An unlinking is one event, and its withdrawal from the contact the same: two kinds.
         place, found = (fact.id, fact.kind), self._facts[contact]
         known = found.get(place)

@@ -100,6 +100,15 @@ class Aligned(NamedTuple):
     held_by: tuple[str, ...] = ()
 
 
+class Published(NamedTuple):
+    """The same from who watches them all: of facts of persons too. `app` `*`: all together."""
+
+    app: str
+    at: int
+    as_of: int | None
+    held_by: tuple[str, ...] = ()
+
+
 class Held(NamedTuple):
     """What an application holds of a contact at the end."""
 
@@ -156,6 +165,8 @@ class History:
     arrivals: list[Told | Restored] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     aligned: list[Aligned] = field(default_factory=list)
+    #: In the order of publication, as a reader keeps them.
+    published: list[Published] = field(default_factory=list)
     #: Application → contact → what it holds at the end.
     dumps: dict[str, dict[str, Held]] = field(default_factory=dict)
     scopes: dict[str, Scope] = field(default_factory=dict)

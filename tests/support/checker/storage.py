@@ -25,6 +25,7 @@ _LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "arrivals": ("Told", "Restored"),
     "receipts": ("Receipt",),
     "aligned": ("Aligned",),
+    "published": ("Published",),
     "counts": ("Counted",),
     "digests": ("Digest",),
 }

@@ -10,10 +10,21 @@ from typing import Final
 from tests.support.checker.facts import Pair
 from tests.support.checker.findings import Category, Finding
 from tests.support.checker.model import Known, Law
-from tests.support.checker.records import Aligned, Bounds, Decided, Receipt, Restored, Told
+from tests.support.checker.records import (
+    Aligned,
+    Bounds,
+    Decided,
+    History,
+    Receipt,
+    Restored,
+    Told,
+)
 
 #: Receipts that say that the application has it.
 _HAS: Final = frozenset({"applied", "verified"})
+
+#: Under which name all applications together are published.
+EVERYBODY: Final = "*"
 
 Event = Told | Restored | Receipt | Aligned
 
@@ -66,6 +77,23 @@ def sweep(
                 yield from application.receipt(event)
             case Aligned():
                 yield from application.aligned(event)
+
+
+def published(
+    law: Law, decisions: Decisions, bounds: Bounds, history: History
+) -> Iterator[Finding]:
+    """LYING and NONMONOTONIC of what was published, of each application and of all together.
+
+    `law`: with the facts of persons, of which it speaks too.
+    """
+    for app in {told.app for told in history.arrivals}:
+        arrivals = [told for told in history.arrivals if told.app == app]
+        for name in (app, EVERYBODY):
+            words = [Aligned(app, *p[1:]) for p in history.published if p.app == name]
+            for events in by_application(arrivals, words, bounds.skew_ms).values():
+                for finding in sweep(law, decisions, bounds, events) if words else ():
+                    if isinstance(finding.witness[-1], Aligned):
+                        yield finding._replace(what=f"published of {name}: {finding.what}")
 
 
 class _Application:
