@@ -54,7 +54,7 @@ LONG: Final = (
     Fault("F27", "starved of CPU", faults.starved(*_PROC, "intake", f"connectors-{STEADY}")),
     Fault("F8", "line and process", behaviour.together),
     put_back(STEADY),
-    Fault("F7", "the last broker loses its tail", faults.last_standing, (3.0, 5.0)),
+    Fault("F7", "last broker loses its tail", faults.last_standing, (3.0, 5.0)),
     Fault("F28", "watcher killed", faults.killed("watch-0"), well=behaviour.watched),
 )
 
