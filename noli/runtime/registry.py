@@ -5,6 +5,7 @@ Only the Confluent API is used (Apicurio, Confluent, Karapace, Redpanda speak it
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import urllib.error
@@ -13,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from noli.runtime.clock import now_ms
+from noli.runtime.logging import get_logger
 from noli.runtime.metrics.process import SCHEMA_CACHE_AGE
 from schemas.codec import RECORDS, Codec, UnreadableError, schema_hash, schema_text
 
@@ -47,19 +49,34 @@ def codec(settings: Settings) -> Codec:
 
 
 def _cached(path: Path) -> dict[str, int] | None:
-    if not path.exists():
+    """What the disk knows; None where it knows nothing, is of another build, or is damaged.
+
+    A wrong id would write records that nobody can read, so nothing is believed without its sum.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+        entries: dict[str, Any] = found["entries"] if found["sum"] == _sum(found["entries"]) else {}
+    except FileNotFoundError:
         return None
-    entries = json.loads(path.read_text("utf-8"))
+    except (ValueError, TypeError, LookupError):
+        entries = {}
+    if not entries:
+        get_logger().warning("schema_ids.discarded", why="damaged, or of an older build")
+        return None
     if any(entries.get(record, {}).get("hash") != schema_hash(record) for record in RECORDS):
         return None
     return {record: entries[record]["id"] for record in RECORDS}
+
+
+def _sum(entries: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def _store(path: Path, ids: dict[str, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     entries = {record: {"id": ids[record], "hash": schema_hash(record)} for record in ids}
     fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(entries, indent=1), "utf-8")
+    fresh.write_text(json.dumps({"entries": entries, "sum": _sum(entries)}, indent=1), "utf-8")
     fresh.replace(path)
 
 
