@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -38,13 +39,15 @@ NEVER_TOLD: Final = "never_told"
 
 _LAYOUT: Final = (
     "CREATE TABLE IF NOT EXISTS told (token TEXT PRIMARY KEY, version INTEGER NOT NULL,"
-    " kind TEXT, value TEXT) WITHOUT ROWID"
+    " kind TEXT, value TEXT, sum INTEGER) WITHOUT ROWID"
 )
 _TELL: Final = (
-    "INSERT INTO told VALUES (?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET"
-    " version = excluded.version, kind = excluded.kind, value = excluded.value"
-    " WHERE excluded.version >= told.version"
+    "INSERT INTO told (token, version, kind, value, sum) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (token) DO UPDATE SET version = excluded.version, kind = excluded.kind,"
+    " value = excluded.value, sum = excluded.sum WHERE excluded.version >= told.version"
 )
+#: SQLite has no checksums: a version that a disk made higher would keep an objection from a target.
+_DAMAGED: Final = "a row is not what was written"
 
 #: What was erased leaves the log of the file too, not only its pages.
 _FORGET: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
@@ -80,15 +83,17 @@ class Ledger:
         for start in range(0, len(tokens), _MOST):
             some = tokens[start : start + _MOST]
             marks = ",".join("?" * len(some))
-            ask = f"SELECT token, version, kind, value FROM told WHERE token IN ({marks})"  # noqa: S608
-            for token, version, kind, value in self._run(ask, [some]):
+            ask = f"SELECT token, version, kind, value, sum FROM told WHERE token IN ({marks})"  # noqa: S608
+            for token, version, kind, value, known in self._run(ask, [some]):
+                if known is not None and known != _sum(token, version, kind, value):
+                    raise LedgerBrokenError(self._file, sqlite3.DatabaseError(_DAMAGED))
                 found[token] = Told(version, Contact(Kind(kind), value) if kind else None)
         return found
 
     def tell(self, told: Iterable[tuple[str, Told]]) -> None:
         """Remember; an older version of a token changes nothing. Raises `LedgerBrokenError`."""
         rows = [(token, version, *(contact or _NOBODY)) for token, (version, contact) in told]
-        self._run(_TELL, rows)
+        self._run(_TELL, [(*row, _sum(*row)) for row in rows])
         if any(row[3] is None for row in rows):
             self._run(_FORGET, [()])
 
@@ -185,6 +190,11 @@ def _settled(before: Told, change: Change) -> bool:
     return before.version > change.version
 
 
+def _sum(*row: object) -> int:
+    """Of a row's own fields."""
+    return zlib.crc32("|".join(map(str, row)).encode())
+
+
 def _opened(file: Path) -> sqlite3.Connection:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.touch(mode=_MODE)
@@ -193,4 +203,6 @@ def _opened(file: Path) -> sqlite3.Connection:
         with closing(connection.execute(f"PRAGMA {pragma}")):
             pass
     connection.execute(_LAYOUT)
+    if not any(column[1] == "sum" for column in connection.execute("PRAGMA table_info(told)")):
+        connection.execute("ALTER TABLE told ADD COLUMN sum INTEGER")  # a file of an older build
     return connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -171,6 +172,33 @@ def test_a_broken_file_is_named_with_its_remedy(file: Path) -> None:
     file.write_bytes(b"this is no database" * 100)
     with pytest.raises(LedgerBrokenError, match=r"switch.ledger: .*backfill"):
         Ledger(file).look([new_token()])
+
+
+@pytest.mark.parametrize("column", ["version", "kind", "value", "sum"])
+def test_a_row_that_a_disk_changed_is_not_believed(file: Path, column: str) -> None:
+    """A version that became higher would keep an objection from the target for ever."""
+    ledger, token = Ledger(file), new_token()
+    ledger.tell([(token, Told(3, phone(1)))])
+    with sqlite3.connect(file) as other:
+        other.execute(f"UPDATE told SET {column} = {column} || '1'")
+    with pytest.raises(LedgerBrokenError, match="noli app backfill"):
+        ledger.look([token])
+    ledger.close()
+
+
+def test_a_ledger_of_an_older_build_is_read_on(file: Path) -> None:
+    """Its rows have no checksum until they are written again."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    token, who = new_token(), phone(1)
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE told (token TEXT PRIMARY KEY, version INTEGER NOT NULL,"
+                      " kind TEXT, value TEXT) WITHOUT ROWID")  # fmt: skip
+        other.execute("INSERT INTO told VALUES (?, 3, ?, ?)", (token, *who))
+    ledger = Ledger(file)
+    assert ledger.look([token]) == {token: Told(3, who)}
+    ledger.tell([(token, Told(4, who))])
+    assert ledger.look([token]) == {token: Told(4, who)}
+    ledger.close()
 
 
 def test_many_tokens_are_looked_up(file: Path) -> None:
