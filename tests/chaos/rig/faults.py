@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.chaos.rig.lab import Rig
+from tests.support.blackbox import until
 
 Chance = random.Random
 #: Puts the fault in; what it yields says, for the report, what was drawn.
@@ -25,6 +27,8 @@ Put = Callable[[Rig, Chance], AbstractContextManager[str]]
 #: A process that is starved runs for this share of each of these stretches, in seconds.
 _STARVED_S: Final = 0.2
 _STARVED_SHARE: Final = 0.1
+#: A process that just ended is started again by then, in seconds.
+_RUNS_S: Final = 10.0
 #: Bytes that a broker loses of each partition: some seconds of traffic.
 _TAIL: Final = 20_000
 
@@ -107,6 +111,36 @@ def starved(*names: str) -> Put:
             thread.join()
 
     return put
+
+
+def short_of(what: int, *names: str) -> Put:
+    """A process gets no more of a resource than it has: RLIMIT_NOFILE, RLIMIT_AS.
+
+    One that ends of it is started again without the limit, which then holds for nobody.
+    """
+
+    @contextmanager
+    def put(rig: Rig, chance: Chance) -> Iterator[str]:
+        name = chance.choice([n for n in names if n in rig.members])
+        until(lambda: rig.members[name].pid is not None, f"{name} runs", _RUNS_S)
+        pid = rig.members[name].pid or 0
+        soft, hard = resource.prlimit(pid, what)
+        resource.prlimit(pid, what, (_used(pid, what), hard))
+        try:
+            yield name
+        finally:
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, what, (soft, hard))
+
+    return put
+
+
+def _used(pid: int, what: int) -> int:
+    """How much of it a process has now; of memory, its addresses in bytes."""
+    if what == resource.RLIMIT_NOFILE:
+        return max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()) + 1
+    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[0])
+    return pages * resource.getpagesize()
 
 
 @contextmanager

@@ -341,11 +341,9 @@ MATRIX: Final = (
     Row(
         "F27",
         "starved of CPU, of memory, of file descriptors",
-        "stopped for nine tenths of each fifth of a second",
+        "stopped for nine tenths of each fifth of a second; RLIMIT_AS and RLIMIT_NOFILE of a"
+        " running process set to what it has",
         "fail-stop, no half state",
-        (),
-        "memory and file descriptors are not limited here: a process that cannot allocate or open "
-        "ends, as at F2 and F10; quotas of cgroups may not be set everywhere",
     ),
     Row(
         "F28",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Final
 
 from tests.chaos.rig import behaviour, faults, lines
@@ -9,6 +10,7 @@ from tests.chaos.rig.faults import Fault
 from tests.chaos.rig.lab import SCRIPTED, STEADY, TABLE
 
 _PROC: Final = ("suppress-0", "suppress-1", "parties-0")
+_MANY: Final = (*_PROC, "intake", "replica", "lookup", f"connectors-{STEADY}")
 
 
 def put_back(app: str) -> Fault:
@@ -55,6 +57,8 @@ LONG: Final = (
     Fault("F8", "line and process", behaviour.together),
     put_back(STEADY),
     Fault("F7", "last broker loses its tail", faults.last_standing, (3.0, 5.0)),
+    Fault("F27", "no more memory", faults.short_of(resource.RLIMIT_AS, *_MANY)),
+    Fault("F27", "no more file descriptors", faults.short_of(resource.RLIMIT_NOFILE, *_MANY)),
     Fault("F28", "watcher killed", faults.killed("watch-0"), well=behaviour.watched),
 )
 
