@@ -178,7 +178,9 @@ class BadApp:
     def allowed(self, value: str, pair: Pair) -> bool:
         """Whether it would use that channel, purpose and brand for the contact of that value."""
         with self._changed:
-            held = [self.held[token] for token, one in self.contacts.items() if one == value]
+            tokens = [token for token, one in self.contacts.items() if one == value]
+            # Whom a backup does not know is not held: nobody there is allowed.
+            held = [self.held[token] for token in tokens if token in self.held]
         return any(one.allowed.get(pair, False) for one in held)
 
     def _scripted(self, changes: Iterable[dict[str, Any]]) -> Step:
