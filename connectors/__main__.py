@@ -6,6 +6,7 @@ import uvloop
 
 from connectors.service import serve
 from noli.runtime.process import run
+from noli.runtime.turning import guarded
 
 if __name__ == "__main__":
-    run(lambda stop: uvloop.run(serve(stop)), "connectors")
+    run(lambda stop: uvloop.run(guarded(serve(stop))), "connectors")

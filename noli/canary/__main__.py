@@ -6,6 +6,7 @@ import uvloop
 
 from noli.canary.service import serve
 from noli.runtime.process import run
+from noli.runtime.turning import guarded
 
 if __name__ == "__main__":
-    run(lambda stop: uvloop.run(serve(stop)), "noli.canary")
+    run(lambda stop: uvloop.run(guarded(serve(stop))), "noli.canary")

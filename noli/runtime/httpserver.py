@@ -25,6 +25,7 @@ from noli.runtime.logging import get_logger
 from noli.runtime.metrics import exposition, web
 from noli.runtime.problem import Problem
 from noli.runtime.process import Stop
+from noli.runtime.turning import guarded
 
 log = get_logger()
 
@@ -153,9 +154,9 @@ async def serve(app: ASGIApp, listener: socket.socket, stop: Stop | None = None)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a service's coroutine on uvloop."""
+    """Run a service's coroutine on uvloop, and end the process where that stands still."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
+        runner.run(guarded(main))
 
 
 def _observed(app: ASGIApp) -> ASGIApp:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from noli.runtime import failpoints
 from noli.runtime.logging import redact
@@ -17,6 +17,9 @@ from noli.runtime.ownership import refuse_intruders
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+#: Said by what needs no memory itself.
+_NO_MEMORY: Final = b"MemoryError: a thread ended of it; the process ends to be started anew\n"
 
 
 class Stop:
@@ -80,6 +83,28 @@ def die(name: str, error: BaseException | str) -> NoReturn:
     os._exit(1)
 
 
+def _unraisable(left: sys.UnraisableHookArgs) -> None:
+    """What could be raised nowhere.
+
+    Whoever started a thread that had no memory to begin waits for it, and for ever
+    (https://github.com/python/cpython/issues/140746): the process ends instead.
+    """
+    _end_without_memory(left.exc_type)
+    sys.__unraisablehook__(left)
+
+
+def _in_thread(left: threading.ExceptHookArgs) -> None:
+    """What ended a thread; its others do not know that it is gone."""
+    _end_without_memory(left.exc_type)
+    threading.__excepthook__(left)
+
+
+def _end_without_memory(error: type[BaseException]) -> None:
+    if issubclass(error, MemoryError):
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _NO_MEMORY)
+        os._exit(1)
+
+
 def last_line(error: BaseException | str) -> str:
     """One line that names the error."""
     if isinstance(error, str):
@@ -91,6 +116,7 @@ def last_line(error: BaseException | str) -> str:
 def run(main: Callable[[Stop], None], name: str) -> None:
     """Run `main` until it returns or a signal stops it; an exception ends in exit code 1."""
     stop = Stop().install()
+    sys.unraisablehook, threading.excepthook = _unraisable, _in_thread
     try:
         refuse_intruders()
         failpoints.arm()
