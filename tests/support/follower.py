@@ -11,6 +11,7 @@ from typing import Final
 from schemas.names import DECISIONS
 from tests.support import recorded
 from tests.support.checker import Decided, Told
+from tests.support.dwellers import beside
 from tests.support.household import Household
 
 NAME: Final = "follower"
@@ -48,18 +49,19 @@ class Follower:
 
 @contextmanager
 def following(house: Household) -> Iterator[Follower]:
-    """It looks all the time until the block ends, and once more."""
+    """It looks all the time until the block ends, and once more; what broke it is raised then.
+
+    Nothing that is decided meanwhile is compacted unseen.
+    """
     follower, stop = Follower(house), threading.Event()
 
     def run() -> None:
         while not stop.wait(_PAUSE_S):
             follower.look()
 
-    thread = threading.Thread(target=run, name=NAME)
-    thread.start()
-    try:
-        yield follower
-    finally:
-        stop.set()
-        thread.join()
+    with beside(run):
+        try:
+            yield follower
+        finally:
+            stop.set()
     follower.look()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +22,7 @@ _WAIT_S: Final = 0.05
 
 
 class LogReader:
-    """Topics read on from where the last look ended, to where they end now."""
+    """Topics read on from where the last look ended, to where they end now; for any thread."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self._topics = topics
@@ -30,9 +31,14 @@ class LogReader:
         self._next: dict[tuple[str, int], int] = {}
         self._consumer = Consumer(consumer_config(settings, None))
         self._found: dict[str, list[Raw]] = {topic: [] for topic in topics}
+        self._lock = threading.Lock()
 
     def read(self) -> None:
         """Everything that stands there now."""
+        with self._lock:
+            self._read()
+
+    def _read(self) -> None:
         ends = broker.ends(self._admin, self._cluster, self._topics)
         wanted = {(topic, n): end for topic in ends for n, end in ends[topic].items()}
         if not self._next:
