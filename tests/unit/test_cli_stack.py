@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -23,6 +24,7 @@ from noli.cli.stack import (
     java,
     plan,
     ports,
+    probes,
     records,
     targets,
     terminate,
@@ -353,3 +355,17 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         with pytest.raises(ProblemError, match="cannot be the stack's directory") as told:
             files.private_dir(place)
         assert "--data" in told.value.remedy
+
+
+def test_what_a_worker_says_of_its_readiness_is_for_people() -> None:
+    """A moment is written as one; what is absent or off is not said; a bare answer stands."""
+    body = {
+        "ready": True, "app": "crm", "held": False, "pending": 0,
+        "aligned_as_of": 1_795_872_862_653, "last_error": None,
+    }  # fmt: skip
+    said = probes.words(httpx2.Response(200, json=body))
+    assert said == "app crm, pending 0, aligned_as_of 2026-11-28T13:34:22.653Z"
+    assert probes.words(httpx2.Response(200, json={**body, "aligned_as_of": None})) == (
+        "app crm, pending 0"
+    )
+    assert probes.words(httpx2.Response(503, text="restoring")) == "restoring"

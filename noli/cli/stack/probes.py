@@ -12,6 +12,7 @@ import httpx2
 
 from noli.cli.stack import kafka, registry
 from noli.cli.stack.unit import Probe
+from noli.domain import times
 
 #: A worker that needs longer for its own readiness is not ready.
 SECONDS: Final = 2.0
@@ -61,12 +62,20 @@ def store(
 
 
 def words(answer: httpx2.Response) -> str:
-    """What a worker says of its readiness, short."""
+    """What a worker says of its readiness, short: what is absent or off is not said."""
     try:
         body = json.loads(answer.text)
     except ValueError:
         return " ".join(answer.text.split())[:_SHOWN]
     if not isinstance(body, dict):
         return str(body)[:_SHOWN]
-    shown = {key: value for key, value in body.items() if key not in {"ready", "status"}}
-    return ", ".join(f"{key} {value}" for key, value in shown.items())[:_SHOWN]
+    return ", ".join(
+        f"{key} {_shown(key, value)}"
+        for key, value in body.items()
+        if key not in {"ready", "status"} and value is not None and value is not False
+    )[:_SHOWN]
+
+
+def _shown(key: str, value: object) -> object:
+    """A moment as people write it; anything else as it is."""
+    return times.text(value) if key.endswith("as_of") and isinstance(value, int) else value
