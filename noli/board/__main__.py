@@ -7,10 +7,10 @@ from functools import partial
 
 from noli.board import news
 from noli.board.access import Door, is_loopback
+from noli.board.archive import Archive
 from noli.board.hub import Hub
 from noli.board.known import Known
 from noli.board.service import Parts, application
-from noli.board.timeline import Archive
 from noli.board.watch import Watch
 from noli.runtime import httpserver, logging, registry, settings
 from noli.runtime.announce import announce

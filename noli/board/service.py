@@ -12,8 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from noli.board import documents, page, stream, timeline
+from noli.board import decisions, documents, page, stream, timeline
 from noli.board.access import Door
+from noli.board.archive import Looking
 from noli.board.hub import Hub
 from noli.board.known import Known
 from noli.board.standing import overall, standing, standings
@@ -35,7 +36,7 @@ class Parts:
     hub: Hub
     door: Door
     ready: httpserver.Readiness
-    archive: timeline.Looking
+    archive: Looking
     runbooks_url: str = ""
 
 
@@ -49,6 +50,11 @@ def application(parts: Parts) -> ASGIApp:
             Route(
                 "/v1/contacts/timeline",
                 timeline.handler(parts.door.keyring, parts.archive),
+                methods=["POST"],
+            ),
+            Route(
+                "/v1/decisions",
+                decisions.handler(parts.door.keyring, parts.archive),
                 methods=["POST"],
             ),
             *page.routes(parts.runbooks_url),

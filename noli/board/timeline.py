@@ -7,24 +7,23 @@ partitions of the log: bounded in time, few at once, on threads of its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from noli.board import archive as archives
 from noli.board import asked
+from noli.board.archive import Found, Late, Looking
 from noli.board.asked import Asked
 from noli.domain import times, wording
-from noli.domain.token import Pepper, token
 from noli.domain.wording import Language
-from noli.evidence import deliveries, document, history, told, turns
-from noli.evidence.deliveries import Deliveries, Delivery
+from noli.evidence import document, told
+from noli.evidence.deliveries import Delivery
 from noli.evidence.explanation import Question, explain
-from noli.evidence.history import Entry, History
-from noli.evidence.turns import Turn, Turns
+from noli.evidence.history import Entry
+from noli.evidence.turns import Turn
 from noli.runtime import clock, httpserver
 from noli.runtime.apikeys import Keyring
 from noli.runtime.aside import aside
@@ -33,12 +32,7 @@ from noli.runtime.logging import get_logger
 from noli.runtime.metrics import board as metrics
 from noli.runtime.problem import unavailable
 from noli.runtime.scan import LogUnavailable
-from noli.runtime.settings import Settings
 from noli.runtime.slots import Slots
-from noli.runtime.spans import Spans
-from noli.wire.apps import App
-from schemas.codec import Codec
-from schemas.names import RECEIPTS
 
 log = get_logger()
 
@@ -46,72 +40,11 @@ Json = dict[str, Any]
 
 #: Timelines at once: each reads at the speed of the broker.
 AT_ONCE: Final = 2
-#: Seconds that the contact's facts may take to be read; beyond, nothing is answered.
-FACTS_S: Final = 60.0
-#: Seconds that receipts are then searched; beyond, what was found is told, and what was searched.
-RECEIPTS_S: Final = 20.0
 _RETRY_AFTER_S: Final = 5
 _BODY_MAX: Final = 4_096
 _BODY_TIMEOUT_S: Final = 5.0
 
 _ONCE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
-
-
-class Late(Exception):
-    """Reading took longer than it may."""
-
-
-class Found(NamedTuple):
-    """What the log holds. `at`: when it was asked, ms."""
-
-    at: int
-    history: History
-    turns: Turns
-    deliveries: Deliveries
-
-
-class Looking(Protocol):
-    """What is used of an `Archive`."""
-
-    def look(self, question: Asked, now: int, /) -> Found:
-        """Blocks. Raises `Late`, `LogUnavailable`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Reads the log. `apps`: those registered now, for when they were first told."""
-
-    settings: Settings
-    codec: Codec
-    pepper: Pepper
-    apps: Callable[[], Mapping[str, App]]
-
-    def look(self, question: Asked, now: int) -> Found:
-        """Blocks. Raises `Late`, `LogUnavailable`."""
-        key = token(self.pepper, question.controller, question.contact)
-        facts = self.facts(question)
-        changes = turns.turns(question.controller, question.contact, facts, now)
-        moments = {entry.known for entry in facts.entries} | {turn.at for turn in changes.found}
-        if not moments:
-            return Found(now, facts, changes, Deliveries((), ()))
-        # An application that came later was told everything then.
-        moments |= {app.since for app in self.apps().values() if app.since > min(moments)}
-        spans = deliveries.spans(moments, min(moments), now)
-        late = _limit(RECEIPTS_S)
-        with closing(Spans(self.settings, RECEIPTS)) as reading:
-            answers = deliveries.read(reading, self.codec, key, spans, late)
-        return Found(now, facts, changes, answers)
-
-    def facts(self, question: Asked) -> History:
-        """The contact's facts. Blocks. Raises `Late`, `LogUnavailable`."""
-        late = _limit(FACTS_S)
-
-        def passed(_done: int, _of: int) -> None:
-            if late():
-                raise Late
-
-        key = token(self.pepper, question.controller, question.contact)
-        return history.read(self.settings, self.codec, key, passed)
 
 
 def handler(keyring: Keyring, archive: Looking) -> Callable[[Request], Awaitable[Response]]:
@@ -132,7 +65,7 @@ def handler(keyring: Keyring, archive: Looking) -> Callable[[Request], Awaitable
             found = await aside(partial(_answered, archive, question))
         except (Late, LogUnavailable) as error:
             metrics.TIMELINES.labels("failed").inc()
-            raise unavailable(_why(error), _RETRY_AFTER_S) from error
+            raise unavailable(archives.why(error), _RETRY_AFTER_S) from error
         finally:
             slots.free()
         whole = found["receipts"]["complete"]
@@ -224,18 +157,3 @@ def _delivery(delivery: Delivery) -> Json:
         "accepted": times.text(delivery.accepted),
         "receipt": delivery.place,
     }
-
-
-def _limit(seconds: float) -> Callable[[], bool]:
-    """Whether so many seconds have passed since."""
-    end = clock.steady() + seconds
-    return lambda: clock.steady() > end
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, Late):
-        return (
-            f"this contact's part of the log was not read within {FACTS_S:g} s; ask again when the "
-            "brokers are less busy, or use `noli explain`, which waits"
-        )
-    return f"the log cannot be read: {error}"

@@ -13,7 +13,8 @@ only. `check_many` answers a list of `Question`s from one look at the copy.
 
 from __future__ import annotations
 
+from noli.domain.question import Question
 from noli.domain.token import Pepper
-from noli.replica.gate import Answer, Gate, Question, Status
+from noli.replica.gate import Answer, Gate, Status
 
 __all__ = ["Answer", "Gate", "Pepper", "Question", "Status"]

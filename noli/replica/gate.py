@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, Self
 
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact, Unreadable, normalise
+from noli.domain.question import Question
 from noli.domain.token import Pepper, token, tokens
 from noli.replica.bars import DOUBT, Bars, Called
 from noli.replica.encoding import Damaged, until_of
@@ -49,24 +50,6 @@ _CAMPAIGN: Final = 7
 _STALE: Final = ("STALE_REPLICA",)
 _NO_BASIS: Final = ("NO_BASIS",)
 _UNREADABLE: Final = ("QUARANTINED",)
-
-
-class Question(NamedTuple):
-    """One question. `contact` as typed (kind, value), or already normalised.
-
-    No `brand` asks for all of them. `at` (milliseconds since the epoch) may lie ahead: the answer
-    then is what holds at that moment if nothing is heard until then. Before now it reads as now.
-    `campaign`: the one that a call would be of; see `Gate.check`.
-    """
-
-    controller: str
-    contact: Contact | tuple[str, str]
-    channel: str
-    purpose: str
-    brand: str | None = None
-    product: str | None = None
-    at: int | None = None
-    campaign: str | None = None
 
 
 class Answer(NamedTuple):

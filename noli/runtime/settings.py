@@ -97,6 +97,13 @@ class Settings(BaseSettings):
     lookup_url: Annotated[
         str, Field(description="Where our own processes reach the lookup: `canary`.")
     ] = "http://127.0.0.1:8081"
+    board_url: Annotated[
+        str,
+        Field(
+            description="Where our own processes reach the board: `lookup` asks it about the past. "
+            "Empty: such questions are refused."
+        ),
+    ] = ""
     canary_seconds: Annotated[
         float,
         Field(ge=0, description="Between two canaries (docs/howto/watch-canaries.md); 0: none."),

@@ -15,8 +15,9 @@ from typing import Final
 
 import pytest
 
+from noli.domain.question import Question
 from noli.replica import store as copies
-from noli.replica.gate import Gate, Question
+from noli.replica.gate import Gate
 from noli.replica.intern import Interner
 from noli.replica.put import put
 from noli.replica.store import Store

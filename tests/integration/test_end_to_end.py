@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,8 @@ import psutil
 import pytest
 
 from noli.cli.demo import application
+from noli.domain import times
+from noli.runtime.clock import now_ms
 from noli.runtime.registry import codec
 from tests.support import blackbox
 from tests.support.blackbox import (
@@ -23,6 +26,7 @@ from tests.support.blackbox import (
     consent,
     event,
     objection,
+    query,
     until,
 )
 from tests.support.log import Reader, append
@@ -72,6 +76,26 @@ def test_another_spelling_is_the_same_contact(world: World) -> None:
     world.everywhere(number, "sms", allowed=True)
     world.client.send(objection(("phone", f"0039 302/{tail}")))
     world.everywhere(number, "sms", allowed=False)
+
+
+@pytest.mark.rule("EVIDENCE")
+def test_what_was_allowed_is_told_beside_what_is(world: World, mobile: Contact) -> None:
+    """One question to the lookup: the past comes from the log, by way of the board."""
+    world.client.send(consent(mobile, "sms"))
+    world.everywhere(mobile, "sms", allowed=True)
+    consented = {**query(mobile, "sms"), "at": times.text(now_ms())}
+    world.client.send(objection(mobile))
+    world.everywhere(mobile, "sms", allowed=False)
+    objected = {**query(mobile, "sms"), "at": times.text(now_ms())}
+    world.client.send(consent(mobile, "sms"))
+    world.everywhere(mobile, "sms", allowed=True)
+    before = {**query(mobile, "sms"), "at": "2026-01-01T00:00:00Z"}
+    then, now = world.client.ask(before, query(mobile, "sms"))
+    assert (then["allowed"], then["reasons"], now["allowed"]) == (False, ["NO_BASIS"], True)
+    # Of the last half minute the lookup answers as of now; the board itself is exact.
+    board = json.dumps({"queries": [before, consented, objected]}).encode()
+    found = world.client.post(world.stack.endpoints()["status"], "/v1/decisions", board).json()
+    assert [each["allowed"] for each in found["decisions"]] == [False, True, False]
 
 
 @pytest.mark.parametrize("form", ["multipart", "urlencoded"])

@@ -332,6 +332,7 @@ def test_a_worker_whose_loop_stands_still(drill: Drill) -> None:
         registry=found["registry"],
         intake=found["intake"],
         lookup=found["lookup"],
+        board=found["status"],
         pepper=credentials.pepper(drill.stack.data),
         keys_file=drill.stack.data / credentials.KEYS_FILE,
     )

@@ -9,12 +9,14 @@ from typing import Any, Final
 import httpx2
 
 from noli.board.access import Door
+from noli.board.archive import Found, Looking
 from noli.board.asked import Asked
 from noli.board.hub import Hub
 from noli.board.known import OVERALL, Known
 from noli.board.news import read
 from noli.board.service import Parts, application
-from noli.board.timeline import Found, Looking
+from noli.domain.contact import Contact
+from noli.evidence.history import History
 from noli.runtime import apikeys
 from noli.runtime.apikeys import Keyring
 from noli.runtime.part import Record
@@ -144,6 +146,10 @@ class Empty:
     """An archive that must not be asked."""
 
     def look(self, _question: Asked, _now: int) -> Found:
+        """Nothing."""
+        raise AssertionError("the log is not there")
+
+    def facts(self, _controller: str, _contact: Contact) -> History:
         """Nothing."""
         raise AssertionError("the log is not there")
 

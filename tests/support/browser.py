@@ -15,9 +15,9 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from noli.board.archive import Looking
 from noli.board.hub import TICK_S
 from noli.board.news import read
-from noli.board.timeline import Looking
 from noli.runtime import httpserver
 from noli.runtime.clock import now_ms
 from noli.runtime.part import Record

@@ -18,10 +18,11 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from noli.domain.question import Question
 from noli.domain.token import token
 from noli.replica import store as copies
 from noli.replica.build import Spool, fill
-from noli.replica.gate import Gate, Question
+from noli.replica.gate import Gate
 from noli.replica.head import Refused
 from noli.replica.intern import Interner
 from noli.replica.lock import only_writer

@@ -103,6 +103,7 @@ class Household:
             registry=self.pair.registry,
             intake=self.client.intake,
             lookup=self.client.lookup,
+            board="",
             pepper=PEPPER.secret.hex(),
             keys_file=self.folder / "keys.json",
         )

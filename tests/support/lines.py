@@ -7,11 +7,11 @@ from typing import Final
 
 from noli import wire
 from noli.board import timeline
+from noli.board.archive import Found
 from noli.board.asked import Asked
-from noli.board.timeline import Found
-from noli.domain.contact import normalise
+from noli.domain.contact import Contact, normalise
 from noli.evidence.deliveries import Deliveries, Delivery, Span
-from noli.evidence.history import LANES, collect
+from noli.evidence.history import LANES, History, collect
 from noli.evidence.turns import turns
 from noli.runtime.part import Record
 from tests.support.board import CODEC
@@ -48,13 +48,23 @@ class Shelf:
         self.answer = answer
         self.gate: threading.Event | None = None
         self.asked: list[Asked] = []
+        #: Whose facts were read.
+        self.read: list[tuple[str, Contact]] = []
         #: As many look as may at once.
         self.full = threading.Event()
 
     def look(self, question: Asked, _now: int) -> Found:
         """The answer."""
         self.asked.append(question)
-        if len(self.asked) == timeline.AT_ONCE:
+        return self._answer(len(self.asked))
+
+    def facts(self, controller: str, contact: Contact) -> History:
+        """Those of the answer."""
+        self.read.append((controller, contact))
+        return self._answer(len(self.read)).history
+
+    def _answer(self, asked: int) -> Found:
+        if asked == timeline.AT_ONCE:
             self.full.set()
         if self.gate is not None:
             assert self.gate.wait(10)

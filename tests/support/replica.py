@@ -20,8 +20,9 @@ from confluent_kafka import Producer
 from noli.cli.stack import ports
 from noli.domain.channel import Kind
 from noli.domain.contact import Contact
+from noli.domain.question import Question
 from noli.domain.token import Pepper, token
-from noli.replica.gate import Answer, Gate, Question
+from noli.replica.gate import Answer, Gate
 from noli.runtime import registry, subjects
 from noli.runtime.clock import now_ms
 from noli.runtime.kafka import producer_config

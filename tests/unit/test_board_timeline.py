@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from noli.board import timeline
+from noli.board.archive import Late
 from noli.board.asked import Asked
-from noli.board.timeline import Late
 from noli.domain import times
 from noli.domain.contact import normalise
 from noli.domain.wording import Language

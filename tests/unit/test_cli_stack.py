@@ -265,7 +265,14 @@ def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:
     assert "campaigns" not in [row.name for row in rows]
     assert "campaigns" in [row.name for row in workers.table([crm], 2, statistics=True)]
     shared = workers.Shared(
-        tmp_path, "k:1", "http://r", "http://i", "http://l", "ab" * 32, tmp_path / "keys"
+        tmp_path,
+        "k:1",
+        "http://r",
+        "http://i",
+        "http://l",
+        "http://b",
+        "ab" * 32,
+        tmp_path / "keys",
     )
     env = {row.name: shared.environment(row, 1234) for row in rows}
     connector = env["connectors-crm"]
@@ -274,6 +281,7 @@ def test_every_worker_gets_its_own_name_state_and_port(tmp_path: Path) -> None:
     assert connector["NOLI_APP_MANIFEST"] == str(crm.path)
     canary = env["canary"]
     assert (canary["NOLI_INTAKE_URL"], canary["NOLI_LOOKUP_URL"]) == ("http://i", "http://l")
+    assert env["lookup"]["NOLI_BOARD_URL"] == "http://b"
     assert env["replica"]["NOLI_DATA"] == env["lookup"]["NOLI_DATA"]
     assert "ab" * 32 not in repr(shared)
 

@@ -9,10 +9,11 @@ from typing import Any
 import lmdb
 import pytest
 
+from noli.domain.question import Question
 from noli.replica import gate as gates
 from noli.replica import store as copies
 from noli.replica.encoding import seal
-from noli.replica.gate import Answer, Gate, Question
+from noli.replica.gate import Answer, Gate
 from noli.replica.ratios import Board, Known, Ratios, name_of, put
 from noli.replica.store import Store
 from noli.runtime.metrics import checks

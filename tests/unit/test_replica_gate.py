@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from noli.domain.contact import Contact
+from noli.domain.question import Question
 from noli.domain.token import Pepper
 from noli.replica import client
 from noli.replica import gate as gates
-from noli.replica.gate import Answer, Gate, Question
+from noli.replica.gate import Answer, Gate
 from tests.support.copies import (
     ALICE,
     BOB,

@@ -11,8 +11,9 @@ from hypothesis import given
 from noli.domain import verdict
 from noli.domain.contact import normalise
 from noli.domain.policy import Policy
+from noli.domain.question import Question
 from noli.replica import gate as gates
-from noli.replica.gate import Answer, Gate, Question
+from noli.replica.gate import Answer, Gate
 from noli.wire import decision_record
 from tests.support.copies import CONTROLLER, PEPPER, Log, make
 from tests.support.histories import CONTACTS, END, History, histories, questions

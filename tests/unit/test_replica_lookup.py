@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import httpx2
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -16,60 +14,12 @@ from noli.replica import gate as gates
 from noli.replica import store as copies
 from noli.replica.gate import Gate
 from noli.replica.lookup import service as services
-from noli.replica.lookup.service import Parts, application
 from noli.runtime import apikeys
-from noli.runtime.apikeys import Keyring
-from tests.support.copies import ALICE, CONTROLLER, NOW, PEPPER, decision, denial, fresh, row
-from tests.support.feeds import no_feeds, room
-from tests.support.openapi import Description
+from tests.support.copies import ALICE, NOW, PEPPER, decision, denial, fresh, row
+from tests.support.lookup import DESCRIPTION, QUESTION, Service
 from tests.support.ratios import write_beside
 
-LEASE_S: Final = 30.0
-
-DESCRIPTION: Final = Description("noli.replica.lookup")
 DOCUMENT: Final = DESCRIPTION.document
-
-QUESTION: Final = {
-    "controller": CONTROLLER,
-    "contact": {"kind": "phone", "value": "333 123 4567"},
-    "channel": "operator_call",
-    "purpose": "marketing",
-}
-
-
-class Service:
-    """The whole application over a copy, and a client that holds one key per scope."""
-
-    def __init__(self, folder: Path, gate: Gate, limit: int = 50_000) -> None:
-        pairs = {scope: apikeys.new(f"for {scope}", [scope]) for scope in apikeys.SCOPES}
-        self.keys = {scope: key for scope, (key, _) in pairs.items()}
-        apikeys.write(folder / "keys.json", [line for _, line in pairs.values()])
-        self.keyring = Keyring(folder / "keys.json")
-        app = application(Parts(gate, self.keyring, no_feeds, room(folder), LEASE_S, limit))
-        self.client = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=app), base_url="http://lookup.test"
-        )
-
-    async def ask(
-        self, *queries: object, key: str | None = None, content: bytes | None = None
-    ) -> httpx2.Response:
-        """POST queries, or `content` as it is."""
-        answer = await self.client.post(
-            "/v1/decisions",
-            content=json.dumps({"queries": queries}).encode() if content is None else content,
-            headers={
-                "Authorization": f"Bearer {key or self.keys['decisions:read']}",
-                "Content-Type": "application/json",
-            },
-        )
-        DESCRIPTION.check("post", "/v1/decisions", answer)
-        return answer
-
-    async def refused(self, *queries: object) -> list[str]:
-        """Fields named by a 422."""
-        answer = await self.ask(*queries)
-        assert answer.status_code == 422
-        return [error["field"] for error in answer.json()["errors"]]
 
 
 @pytest.fixture
@@ -193,7 +143,7 @@ async def test_the_past_is_not_answered_from_the_copy(service: Service) -> None:
     """`at` before the lease is refused, naming the remedy; within it, and ahead, is answered."""
     answer = await service.ask({**QUESTION, "at": "2026-11-24T08:59:30Z"})
     assert answer.status_code == 422
-    assert "noli explain" in answer.json()["detail"]
+    assert "NOLI_BOARD_URL" in answer.json()["detail"]
     now, ahead = (
         await service.ask(
             {**QUESTION, "at": "2026-11-24T10:59:31+02:00"},

@@ -109,6 +109,7 @@ class Supervisor:
             store.url,
             plan.url("intake"),
             plan.url("lookup"),
+            plan.url("status"),
             credentials.pepper(plan.data),
             plan.data / credentials.KEYS_FILE,
         )

@@ -70,6 +70,7 @@ class Shared:
     registry: str
     intake: str
     lookup: str
+    board: str
     pepper: str = field(repr=False)
     keys_file: Path
 
@@ -85,6 +86,7 @@ class Shared:
             "NOLI_PUBLIC_URL": self.intake,
             "NOLI_INTAKE_URL": self.intake,
             "NOLI_LOOKUP_URL": self.lookup,
+            "NOLI_BOARD_URL": self.board,
             "NOLI_CANARY_KEY_FILE": str(self.data / CANARY_KEY_FILE),
             "NOLI_INSTANCE": worker.name,
             "NOLI_HTTP_PORT": str(port),

@@ -8,6 +8,7 @@ from typing import Final
 
 from noli.replica.changes.feed import Feeds
 from noli.replica.gate import Gate
+from noli.replica.lookup.past import Board
 from noli.replica.lookup.scrubbing import Room
 from noli.replica.lookup.service import Parts, application
 from noli.replica.scrub.work import Copy
@@ -40,6 +41,7 @@ def main(_stop: Stop) -> None:
             ),
             config.lease_seconds,
             config.lookup_questions_per_s,
+            Board(config.board_url) if config.board_url else None,
         )
         served = application(parts)
         gc.freeze()  # what was made so far stays; to look at it all is felt in the slowest answers

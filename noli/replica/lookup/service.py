@@ -15,9 +15,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from noli.domain import times
-from noli.replica.gate import LEASE_S, Answer, Gate, Question
-from noli.replica.lookup import changes, questions, scrubbing
-from noli.runtime import apidocs, httpserver
+from noli.domain.question import Question
+from noli.replica.gate import LEASE_S, Answer, Gate
+from noli.replica.lookup import changes, scrubbing
+from noli.replica.lookup.past import Past
+from noli.runtime import apidocs, httpserver, questions
 from noli.runtime.apikeys import Keyring
 from noli.runtime.clock import now_ms
 from noli.runtime.limiter import Limiter, spend
@@ -51,6 +53,8 @@ class Parts:
     scrubs: scrubbing.Room
     lease_s: float = LEASE_S
     questions_per_s: int = QUESTIONS_PER_S
+    #: Who answers for moments gone by; None: nobody, and such questions are refused.
+    past: Past | None = None
 
 
 def application(parts: Parts) -> ASGIApp:
@@ -98,14 +102,21 @@ def _decisions(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
             headers.get("authorization"), headers.get("x-api-key"), "decisions:read"
         )
         body = await httpserver.read_body(request, BODY_MAX, BODY_TIMEOUT_S)
-        asked = questions.read(body, headers, now_ms(), lease_ms)
+        asked = questions.read(body, headers)
+        gone = questions.past(asked, now_ms() - lease_ms, evidence=parts.past is not None)
         spend(callers, key.name, len(asked))
+        then: list[dict[str, Any]] = []
+        if parts.past is not None and gone:
+            then = await parts.past.ask([asked[index] for index in gone], headers)
         answers: list[Answer] = []
         for turn in _turns(asked):
             if answers:
                 await asyncio.sleep(0)
             answers += gate.check_many(turn)
-        return httpserver.json_response(200, {"decisions": [*_described(answers)]})
+        said = [*_described(answers)]
+        for index, answer in zip(gone, then, strict=True):
+            said[index] = answer
+        return httpserver.json_response(200, {"decisions": said})
 
     return post_decisions
 

@@ -25,3 +25,11 @@ TIMELINES = Counter(
     registry=REGISTRY,
 )
 at_zero(TIMELINES, last=("answered", "partial", "failed"))
+#: By outcome: answered, failed. `failed`: as of the timelines above.
+PAST = Counter(
+    "noli_board_past_decisions_total",
+    "Posts that asked what was allowed in the past.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+at_zero(PAST, last=("answered", "failed"))

@@ -274,6 +274,7 @@ def _member(rig: Rig, row: Worker, port: int, urls: tuple[str, str]) -> Member:
         rig.cluster.bootstrap(kind_of(row.name)),
         _registry_url(rig),
         *urls,
+        "",
         credentials.pepper(data),
         data / credentials.KEYS_FILE,
     )

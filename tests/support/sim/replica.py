@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from noli.domain.contact import Contact
+from noli.domain.question import Question
 from noli.domain.token import Pepper
 from noli.replica.follow import Follower
-from noli.replica.gate import Answer, Gate, Question
+from noli.replica.gate import Answer, Gate
 from noli.replica.head import Position, Refused, as_of
 from noli.replica.intern import Interner
 from noli.replica.shape import Shape

@@ -9,13 +9,13 @@ without them is never wider.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from noli.domain import times
-from noli.replica.gate import Question
+from noli.domain.question import Question
 from noli.runtime.problem import Problem
 
 #: Most questions in one post.
@@ -27,10 +27,15 @@ _MEDIA: Final = ("", "application/json")
 _PLACE: Final = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`")
 
+#: Most questions about the past in one post: the log is read for each contact.
+PAST_MAX: Final = 20
+
 _REMEDY_AT: Final = (
-    "an answer for the past comes from the evidence, not from here: leave `at` out, or use "
-    "`noli explain`"
+    "an answer for the past comes from the evidence, and NOLI_BOARD_URL does not say where that is "
+    "asked: leave `at` out, or use `noli explain`"
 )
+_REMEDY_AHEAD: Final = "lies ahead: the evidence knows what was, ask the lookup"
+_REMEDY_CAMPAIGN: Final = "the ratio of a campaign is not kept for the past: leave it out"
 
 
 class _Contact(msgspec.Struct, frozen=True):
@@ -56,8 +61,8 @@ class _Body(msgspec.Struct, frozen=True):
 _DECODER: Final = msgspec.json.Decoder(_Body)
 
 
-def read(body: bytes, headers: Mapping[str, str], now: int, lease_ms: int) -> list[Question]:
-    """The questions of a request, as asked at `now`. Raises `Problem` 400, 413, 415 or 422."""
+def read(body: bytes, headers: Mapping[str, str]) -> list[Question]:
+    """The questions of a request. Raises `Problem` 400, 413, 415 or 422."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in _MEDIA:
         raise Problem(415, "unsupported-media-type", "send application/json")
@@ -70,10 +75,37 @@ def read(body: bytes, headers: Mapping[str, str], now: int, lease_ms: int) -> li
     if len(queries) > BATCH_MAX:
         detail = f"{len(queries)} queries; send at most {BATCH_MAX} in one post"
         raise Problem(413, "too-large", detail)
-    errors = [*_errors(queries, now - lease_ms)]
+    errors = [*_errors(queries)]
     if errors:
         raise _refused(errors)
     return [_question(query) for query in queries]
+
+
+def past(asked: Sequence[Question], earliest: int, *, evidence: bool) -> list[int]:
+    """Which of them ask about a moment before `earliest` (ms). `evidence`: whether that is kept.
+
+    Raises `Problem` 413 or 422 where one of those cannot be answered.
+    """
+    found = [
+        index for index, each in enumerate(asked) if each.at is not None and each.at < earliest
+    ]
+    if not evidence and found:
+        raise _refused([_error(index, "at", _REMEDY_AT) for index in found])
+    if len(found) > PAST_MAX:
+        detail = f"{len(found)} queries about the past; send at most {PAST_MAX} in one post"
+        raise Problem(413, "too-large", detail)
+    campaigns = [index for index in found if asked[index].campaign is not None]
+    if campaigns:
+        raise _refused([_error(index, "campaign", _REMEDY_CAMPAIGN) for index in campaigns])
+    return found
+
+
+def past_only(asked: Sequence[Question], now: int) -> None:
+    """Refuse what the evidence cannot answer. Raises `Problem` 413 or 422."""
+    ahead = [index for index, each in enumerate(asked) if each.at is not None and each.at > now]
+    if ahead:
+        raise _refused([_error(index, "at", _REMEDY_AHEAD) for index in ahead])
+    past([each._replace(at=each.at or now) for each in asked], now + 1, evidence=True)
 
 
 def _question(query: _Query) -> Question:
@@ -89,18 +121,15 @@ def _question(query: _Query) -> Question:
     )
 
 
-def _errors(queries: list[_Query], earliest: int) -> Iterator[dict[str, Any]]:
+def _errors(queries: list[_Query]) -> Iterator[dict[str, Any]]:
     for index, query in enumerate(queries):
         if not query.controller.strip():
             yield _error(index, "controller", "name the controller who asks")
         if query.at is not None:
             try:
-                at = times.parse(query.at)
+                times.parse(query.at)
             except (ValueError, OverflowError):
                 yield _error(index, "at", "give an RFC 3339 time with its offset")
-                continue
-            if at < earliest:
-                yield _error(index, "at", _REMEDY_AT)
 
 
 def _error(index: int, field: str, detail: str) -> dict[str, Any]:
