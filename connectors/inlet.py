@@ -22,6 +22,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from noli.runtime import broker
 from noli.runtime.clientstats import heard_by, lags
 from noli.runtime.clock import now_ms
 from noli.runtime.heights import Heights
@@ -37,6 +38,8 @@ _IDLE_S: Final = 0.2
 _MS_PER_S: Final = 1000
 #: How long the broker may take to answer about offsets, in seconds.
 _OFFSETS_S: Final = 10.0
+#: How a commit names the topic it is of.
+_TOPIC: Final = "topic"
 
 #: The group moves on: what is still ours is committed again after the rebalance.
 _MOVED: Final = frozenset(
@@ -76,6 +79,7 @@ class Gained(NamedTuple):
     """A partition is ours. `start`: first offset to read; `end`: where the log ended just now.
 
     `first`: the application has never committed there, so everything up to `end` is older than it.
+    So it is where the topic is another one than then, or has lost its end: all of it is told again.
     """
 
     partition: int
@@ -111,6 +115,9 @@ class Inlet:
         self._thread = ThreadPoolExecutor(1, "decisions")
         config = consumer_config(settings, group, group_instance_id=settings.instance)
         self._heights = Heights(settings.data, group)
+        self._admin = broker.admin(settings)
+        #: Kafka's id of the topic, as it was when its partitions were assigned.
+        self._topic_id = ""
         self._told = heard_by("member")
         told = {"error_cb": self._on_error, "stats_cb": self._on_statistics}
         self._consumer = Consumer(config | told)
@@ -160,6 +167,8 @@ class Inlet:
             if not self._is_error(message):
                 self._happened.append(message)
         happened, self._happened = self._happened, []
+        if any(isinstance(each, TopicPartition) for each in happened):
+            self._topic_id = self._described()
         return [
             self._gained(each) if isinstance(each, TopicPartition) else each for each in happened
         ]
@@ -168,6 +177,7 @@ class Inlet:
         offsets = [place for place in offsets if place.partition in self._owned]
         if not offsets:
             return False
+        offsets = [self._of_topic(place) for place in offsets]
         try:
             places = self._consumer.commit(offsets=offsets, asynchronous=False) or ()
         except KafkaException as error:
@@ -183,6 +193,11 @@ class Inlet:
             clients.LAST_COMMIT.labels(self._group).set(now_ms() / _MS_PER_S)
             self._heights.committed({(p.topic, p.partition): p.offset for p in offsets})
         return not refusals
+
+    def _of_topic(self, place: TopicPartition) -> TopicPartition:
+        """As a commit of this topic: one that is made anew is read from its beginning."""
+        said = f"{place.metadata or ''} {_TOPIC}={self._topic_id}"
+        return TopicPartition(place.topic, place.partition, place.offset, metadata=said)
 
     def _is_error(self, message: Message) -> bool:
         error = message.error()
@@ -210,6 +225,8 @@ class Inlet:
                 for p in places
             ]
         )
+        # Nothing comes before it is known to be of the topic that was committed to.
+        consumer.pause(partitions)
         self._paused = False
         self._owned = {p.partition for p in places}
         self._happened.extend(places)
@@ -222,9 +239,39 @@ class Inlet:
         except KafkaException as error:
             raise InletError(f"{place.topic}[{place.partition}]: {error}") from error
         first = _is_first(place)
-        self._heights.found((place.topic, place.partition), None if first else place.offset)
-        start = low if first else place.offset
-        return Gained(place.partition, start, end, Mark.read(place.metadata), first)
+        gone = not first and self._is_gone(place, end)
+        committed = None if first or gone else place.offset
+        before = place.offset if gone else 0
+        self._heights.found((place.topic, place.partition), committed, before)
+        if place.partition in self._owned:  # not lost again meanwhile
+            if gone:
+                self._consumer.seek(TopicPartition(self._topic, place.partition, OFFSET_BEGINNING))
+            self._consumer.resume([TopicPartition(self._topic, place.partition)])
+        if committed is None:
+            return Gained(place.partition, low, end, Mark(0, None), first=True)
+        return Gained(place.partition, committed, end, Mark.read(place.metadata), first=False)
+
+    def _is_gone(self, place: TopicPartition, end: int) -> bool:
+        """Whether what was committed is of a topic that is no more, or of an end that was lost."""
+        of = re.search(rf"\b{_TOPIC}=(\S+)", place.metadata or "")
+        if place.offset <= end and (of is None or of[1] == self._topic_id):
+            return False
+        self._log.error(
+            "decisions.made_anew",
+            topic=place.topic,
+            partition=place.partition,
+            committed=place.offset,
+            end=end,
+            remedy="none is needed: read from the beginning, all of it is told again",
+        )
+        return True
+
+    def _described(self) -> str:
+        """The topic's id. Raises `InletError`."""
+        try:
+            return broker.topic_id(self._admin, self._topic, _OFFSETS_S)
+        except broker.BrokerUnavailable as error:
+            raise InletError(f"{self._topic} cannot be described: {error}") from error
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         clients.REBALANCES.labels(self._group, "lost").inc()

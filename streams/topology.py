@@ -14,6 +14,7 @@ SUPPRESS: Final = Topology(
     state=names.STATE,
     decisions=names.DECISIONS,
     chunked=frozenset({names.BULK}),
+    denials=frozenset({names.CONTROL}),
 )
 
 #: Facts of a person in, one fact per linked contact out, to the lanes of suppress.

@@ -26,7 +26,7 @@ from noli.runtime.metrics import loop
 from schemas.names import BEACON_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from concurrent.futures import Future
 
     from noli.runtime.lanes import Lanes
@@ -65,8 +65,11 @@ class Beacons:
         #: before the first. Chunked lanes apart: a load of a day leaves the worker ready.
         self.lag: int | None = None
 
-    def tick(self, epochs: Mapping[int, int]) -> None:
-        """Do what is due for the owned partitions, `epochs` by partition."""
+    def tick(self, epochs: Mapping[int, int], untold: Collection[int] = ()) -> None:
+        """Do what is due for the owned partitions, `epochs` by partition.
+
+        `untold`: of these the decisions do not say yet what they said, so no beacon may.
+        """
         if self._asked and all(future.done() for future in self._asked.values()):
             self._answered()
         if not self._asked and epochs and steady() >= self._next_at:
@@ -74,7 +77,7 @@ class Beacons:
         due = [n for n, (end, _) in self._waiting.items() if self._position(n) >= end]
         for number in due:
             _, as_of = self._waiting.pop(number)
-            if number in epochs:
+            if number in epochs and number not in untold:
                 self._append(number, epochs[number], as_of)
         if due:
             self._outputs.deliver()

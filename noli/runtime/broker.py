@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AdminClient,
     AlterConfigOpType,
@@ -67,6 +67,12 @@ def look(client: AdminClient, timeout_s: float = _TIMEOUT_S) -> Cluster:
         for name, topic in found.topics.items()
     }
     return Cluster(str(found.cluster_id), len(found.brokers), sizes, copies)
+
+
+def topic_id(client: AdminClient, topic: str, timeout_s: float = _TIMEOUT_S) -> str:
+    """Kafka's id of a topic: another one once it is made anew. Raises `BrokerUnavailable`."""
+    asked = client.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
+    return str(_result(asked[topic]).topic_id)
 
 
 def observe(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[str, Observed]:

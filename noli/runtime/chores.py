@@ -1,4 +1,4 @@
-"""Work that comes from no record: keys whose moment has come, and keys under a label.
+"""Work that comes from no record: keys whose moment has come, keys under a label, or all keys.
 
 Both are done in slices between polls, so that neither a million moments in the same second nor a
 source with a million contacts ever stands before an objection.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from noli.runtime.clock import now_ms
 from noli.runtime.metrics import loop
+from noli.runtime.trail import Owes
 from schemas.codec import lead
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ _SLICE: Final = 100
 
 @dataclass(slots=True)
 class Sweep:
-    """Every key under a label, once. `after` is the last one done."""
+    """Every key under a label, once; without a label every key. `after` is the last one done."""
 
-    label: bytes
+    label: bytes | None
     after: bytes = b""
 
 
@@ -53,12 +54,20 @@ def _wake(part: Part, step: Step) -> bool:
 
 
 def _sweep(part: Part, sweep: Sweep, step: Step) -> None:
-    keys = part.store.labelled(sweep.label, sweep.after, _SLICE)
-    for key in keys:
-        step.rederive(key, part)
+    if sweep.label is None:
+        keys = part.store.behind(sweep.after, _SLICE)
+        for key in keys:
+            step.restate(key, part)
+    else:
+        keys = part.store.labelled(sweep.label, sweep.after, _SLICE)
+        for key in keys:
+            step.rederive(key, part)
     loop.SWEPT.inc(len(keys))
     if keys:
         sweep.after = keys[-1]
+        return
+    part.sweeps.popleft()
+    if sweep.label is None:
+        part.owes = Owes.NOTHING
     else:
-        part.sweeps.popleft()
         step.swept(sweep.label, part)

@@ -32,9 +32,12 @@ class Heights:
         self._keep_at = 0.0
         clients.REWINDS.labels(group)
 
-    def found(self, place: Place, committed: int | None) -> None:
-        """What the broker says is committed; None: nothing. Alarms where that is a step back."""
-        before = self._highest.get(place, 0)
+    def found(self, place: Place, committed: int | None, known: int = 0) -> None:
+        """What the broker says is committed; None: nothing. Alarms where that is a step back.
+
+        `known`: where it stood before, whatever the file says.
+        """
+        before = max(known, self._highest.get(place, 0))
         now = committed or 0
         if now < before:
             clients.REWINDS.labels(self._group).inc()

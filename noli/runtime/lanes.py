@@ -5,11 +5,16 @@ assigned consumer without a group that follows the same partition numbers, and i
 committed through the member, so each commit is fenced by the group's generation. The lead lane is
 always asked first: a backlog behind it never delays it. The others take turns, so that none of them
 starves another.
+
+"Read empty" says little before the first fetch has come. So at a takeover the lanes that can only
+deny are processed up to where they ended then, before any record of another flows: whoever folds a
+past anew meets its denials first (docs/adr/0018).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import (
@@ -21,6 +26,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from noli.runtime.backlog import Backlog
 from noli.runtime.clock import now_ms
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.heights import Heights
@@ -92,6 +98,11 @@ class Lanes:
         self.gained: set[int] = set()
         self.lost: set[int] = set()
         self.owned: set[int] = set()
+        #: Owned partitions of which the denying lanes are not yet where they were at the takeover:
+        #: nothing else of them flows.
+        self.waiting: set[int] = set()
+        self._denying = topology.denying
+        self._backlog = Backlog()
         #: Next offset to commit, per lane and partition.
         self.position: dict[tuple[str, int], int] = {}
         self._committed: dict[tuple[str, int], tuple[int, str]] = {}
@@ -106,6 +117,7 @@ class Lanes:
                 topology.group,
                 group_instance_id=settings.instance,
                 max_poll_interval_ms=_MAX_POLL_MS,
+                enable_partition_eof=True,
             )
             | {"on_commit": self._on_commit}
         )
@@ -133,6 +145,7 @@ class Lanes:
         A lead lane that was read empty lets one batch of a follower pass: else a trickle on it,
         beside work that takes the loop's time, would keep the followers waiting for ever.
         """
+        self._open()
         if self._follow_now:
             self._follow_now = False
             found = self._follow()
@@ -141,9 +154,29 @@ class Lanes:
         first = self._lead.poll(self._wait_s)
         if first is not None:
             batch = [first, *self._lead.consume(_LEAD_BATCH, 0)]
-            self._follow_now = len(batch) <= _LEAD_BATCH
-            return self._usable(batch, self.topics[0])
+            found = self._usable(batch, self.topics[0])
+            if found:
+                self._follow_now = len(batch) <= _LEAD_BATCH
+                return found
         return self._follow()
+
+    def _open(self) -> None:
+        """Let the other lanes of a partition flow, once nothing that denies is left to be read."""
+        for number in [n for n in self.waiting if self._reached(self._denying, n)]:
+            self.waiting.discard(number)
+            for topic, follower in self._followers.items():
+                if topic not in self._denying:
+                    follower.resume([TopicPartition(topic, number)])
+
+    def caught_up(self, partition: int) -> bool:
+        """Whether every lane is processed up to where it ended when the partition became ours."""
+        return partition not in self.waiting and self._reached(self.topics, partition)
+
+    def _reached(self, topics: Collection[str], number: int) -> bool:
+        if not self._backlog:
+            return True
+        places = [(topic, number) for topic in topics]
+        return all(self._backlog.reached(at, self.position.get(at, 0)) for at in places)
 
     def _follow(self) -> list[Message]:
         """A batch of the following lane whose turn it is, of those that have one."""
@@ -164,18 +197,25 @@ class Lanes:
         self._rest[topic] = messages
 
     def start(self, partition: int) -> None:
-        """Let a restored partition's records flow, on every lane, from the committed offsets."""
+        """Let a restored partition's records flow from the committed offsets: denials first."""
         for topic, follower in self._followers.items():
             start = self._starts[topic, partition]
             follower.incremental_assign([TopicPartition(topic, partition, start)])
+            if topic not in self._denying:
+                follower.pause([TopicPartition(topic, partition)])
+        for topic in self.topics:
+            self._backlog.begin((topic, partition))
         self._lead.resume([TopicPartition(self.topics[0], partition)])
         self.owned.add(partition)
+        self.waiting.add(partition)
         self.gained.discard(partition)
 
     def drop(self, partition: int) -> None:
         """Stop reading a partition on every following lane; the lead's is the group's affair."""
         self.owned.discard(partition)
         self.gained.discard(partition)
+        self.waiting.discard(partition)
+        self._backlog.forget(partition)
         for topic, follower in self._followers.items():
             if any(place.partition == partition for place in follower.assignment()):
                 follower.incremental_unassign([TopicPartition(topic, partition)])
@@ -236,7 +276,7 @@ class Lanes:
 
     def _fetch(self, topic: str) -> dict[str, int]:
         """How much of a following lane is fetched."""
-        found = {"fetch_message_max_bytes": 256 * 1024}
+        found = {"fetch_message_max_bytes": 256 * 1024, "enable_partition_eof": True}
         if topic in self.chunked:
             found["queued_max_messages_kbytes"] = _CHUNKS_AHEAD_KB
         return found
@@ -257,16 +297,32 @@ class Lanes:
                 self.remembered[place.partition].append(place.metadata or "")
 
     def _usable(self, messages: list[Message], topic: str) -> list[Message]:
-        return [
+        found = [
             message
             for message in messages
             if not self._is_error(message, topic) and message.partition() in self.owned
         ]
+        if self._backlog:
+            self._look(messages, topic)
+        return found
+
+    def _look(self, messages: list[Message], topic: str) -> None:
+        """What these say of where their partitions end."""
+        consumer = self._followers.get(topic, self._lead)
+        for message in messages:
+            place = topic, message.partition() or 0
+            error = message.error()
+            if error is None:
+                self._backlog.record(place, message.offset() or 0, partial(_end, consumer, place))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - public error code
+                self._backlog.ended(place)
 
     def _is_error(self, message: Message, topic: str) -> bool:
         error = message.error()
         if error is None:
             return False
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - public error code
+            return True
         if mends_itself(error):
             self._log.warning("fetch.retried", topic=topic, error=error.name())
             return True
@@ -319,6 +375,11 @@ class Lanes:
         self._committed.clear()
         if error.code() not in _FENCED and not error.retriable():
             raise LanesError(f"commit refused: {error.str()}")
+
+
+def _end(consumer: Consumer, place: tuple[str, int]) -> int:
+    """Where the last fetch of a place saw it end; negative where none has told."""
+    return consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
 
 
 def _check(committed: list[TopicPartition] | None) -> None:

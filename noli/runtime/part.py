@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from noli.runtime.clock import now_ms
 from noli.runtime.metrics import loop
-from noli.runtime.trail import Mark
+from noli.runtime.trail import Mark, Owes
 
 if TYPE_CHECKING:
     from noli.runtime.chores import Sweep
@@ -43,6 +43,7 @@ class Topology:
     `decisions` empty: the processor publishes no verdicts, only facts for other processors.
     `beacons`: where it says how far it has handed them on (`noli.runtime.beacons`).
     `chunked`: the lanes whose records are chunks of many intents, loads that nobody waits for.
+    `denials`: the lanes beside the first whose records can only deny.
     """
 
     group: str
@@ -51,6 +52,12 @@ class Topology:
     decisions: str = ""
     beacons: str = ""
     chunked: frozenset[str] = frozenset()
+    denials: frozenset[str] = frozenset()
+
+    @property
+    def denying(self) -> frozenset[str]:
+        """The lanes whose records can only deny: at a takeover the others wait for them."""
+        return self.denials | {self.lanes[0]}
 
     @property
     def claimed(self) -> tuple[str, ...]:
@@ -80,6 +87,17 @@ class Part:
     caused: list[tuple[str, int]] = field(default_factory=list)
     #: A version at least as high may stand in the log without the state that goes with it.
     floor: int = 0
+    #: What the decisions do not say yet; `told` is the id of their topic.
+    owes: Owes = Owes.NOTHING
+    told: str = ""
+
+    @property
+    def folding(self) -> bool:
+        """Whether less is known than was told before: until that is over, nothing may be allowed.
+
+        What denies is told at once. What allows is saved, and told with all the rest in the end.
+        """
+        return self.owes is Owes.FOLD
 
     def load(self, key: bytes) -> bytes | None:
         """State bytes of a key, including what this batch saved."""
@@ -122,7 +140,7 @@ class Part:
         decided, saved = (
             self.outputs.sound(at, self.number) for at in (topic, self.topology.state)
         )
-        return Mark(decided, self.epoch, saved).text()
+        return Mark(decided, self.epoch, saved, self.owes, self.told).text()
 
     def decided(self, lane: str, accepted: int) -> None:
         """Count a decision's delay from `accepted` (ms) once it is delivered."""

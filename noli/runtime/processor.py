@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from noli.runtime.beacons import Beacons
-from noli.runtime.chores import chores
+from noli.runtime.chores import Sweep, chores
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.lanes import Lanes
@@ -26,6 +26,7 @@ from noli.runtime.outputs import Outputs
 from noli.runtime.part import Part, Record
 from noli.runtime.repair import Repairs
 from noli.runtime.restore import StateLost, Taken, Takeover
+from noli.runtime.trail import Owes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -105,9 +106,10 @@ class Processor:
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Ready once what the group gave is restored and the lag is under the bound."""
         lag = self._beacons.lag
-        owned = len(self._parts)
-        ok = self._assigned and not self._lanes.gained and lag is not None and lag <= _READY_LAG
-        return ok, {"partitions": owned, "lag": lag}
+        parts = list(self._parts.values())
+        ours = self._assigned and not self._lanes.gained and not any(p.folding for p in parts)
+        ok = ours and lag is not None and lag <= _READY_LAG
+        return ok, {"partitions": len(parts), "lag": lag}
 
     def _hand_over(self) -> None:
         """What a poll took from us is written no more: somebody else may have claimed it."""
@@ -124,7 +126,10 @@ class Processor:
         marks = {number: self._lanes.remembered.get(number, []) for number in gained}
         for number, taken in self._taken(marks).items():
             part = Part(number, taken.epoch, self._topology, taken.store, self._outputs)
+            part.owes, part.told = taken.owes, taken.topic
             self._step.opened(part)
+            if part.owes and not part.folding:
+                part.sweeps.append(Sweep(None))
             self._parts[number] = part
             self._write_over(part, taken.late, taken.version)
             self._publish(part, taken.owed - taken.late)
@@ -224,11 +229,15 @@ class Processor:
     def _chores(self) -> None:
         """One slice of one partition, in turn; a backlog is gone on with at once.
 
-        Of one only: slices of all partitions together would keep an objection waiting.
+        Of one only: slices of all partitions together would keep an objection waiting. Nor before
+        what denies is read: a moment that has come may allow.
         """
         for _ in range(len(self._rota)):
             number = self._rota[0]
             self._rota.rotate(-1)
+            if number in self._lanes.waiting:
+                continue
+            self._folded(self._parts[number])
             if chores(self._parts[number], self._step):
                 failpoint(Failpoint.PROCESSOR_CHORES)
                 self._settle({number})
@@ -236,9 +245,17 @@ class Processor:
                 return
         self._chores_at = steady() + _CHORES_EVERY_S
 
+    def _folded(self, part: Part) -> None:
+        """Once all that the lanes held at the takeover is folded, all of it is told."""
+        if part.folding and self._lanes.caught_up(part.number):
+            part.owes = Owes.GRANTS
+            part.sweeps.append(Sweep(None))
+            self._log.info("partition.folded", partition=part.number)
+
     def _tell(self) -> None:
         """What is held, and where it ends."""
         loop.STATE_ENTRIES.set(sum(part.store.entries() for part in self._parts.values()))
+        loop.OWING_PARTITIONS.set(sum(bool(part.owes) for part in self._parts.values()))
         topic = self._topology.decisions
         for number in self._parts if topic else ():
             end = self._outputs.next_offset(topic, number)
@@ -250,7 +267,8 @@ class Processor:
             if part is not None:
                 self._write_over(part, foreign.keys, foreign.version)
                 self._outputs.mended(foreign.gap)
-        self._beacons.tick({number: part.epoch for number, part in self._parts.items()})
+        untold = [n for n, part in self._parts.items() if part.owes is Owes.EVERYTHING]
+        self._beacons.tick({number: part.epoch for number, part in self._parts.items()}, untold)
         if steady() >= self._commit_at:
             self._lanes.commit()
             self._tell()

@@ -22,7 +22,7 @@ from noli.runtime.metrics import loop
 from noli.runtime.metrics.process import Invariant
 from noli.runtime.outputs import Claim
 from noli.runtime.store import PartitionStore
-from noli.runtime.trail import Mark, Trail
+from noli.runtime.trail import Mark, Owes, Trail
 from schemas.codec import UnreadableError, lead, leading_long
 from schemas.names import CLAIM_KEY
 
@@ -126,6 +126,7 @@ class Taken:
 
     `late`: keys to write over, as the newest record of each is a former owner's. `owed`: keys to
     decide again, as the state may stand without its decision. `version`: the highest in sight.
+    `owes`: what else is not told; `topic`: the id of the decisions.
     """
 
     store: PartitionStore
@@ -133,6 +134,8 @@ class Taken:
     late: frozenset[bytes]
     owed: frozenset[bytes]
     version: int
+    owes: Owes
+    topic: str
 
 
 class _Reader(Protocol):
@@ -171,10 +174,24 @@ class Takeover:
         """
         numbers = sorted(remembered)
         started = steady()
-        topic_id = self._topic_id()
-        tails = {number: self._open(number, topic_id, remembered[number]) for number in numbers}
-        trails = {number: Trail.after(_mark(remembered[number])) for number in numbers}
-        taken = self._read_and_claim(tails, trails, done)
+        ids = self._topic_ids()
+        decisions = ids.get(self._decisions, "")
+        marks = {n: _mark(remembered[n]) if n in done else None for n in numbers}
+        tails = {n: self._tail(n, ids[self._state], marks[n], n in done) for n in numbers}
+        trails = {n: Trail.after(marks[n], decisions) for n in numbers}
+        claimed = self._read_and_claim(tails, trails, done)
+        taken = {
+            n: Taken(
+                tails[n].store,
+                epoch,
+                frozenset(tails[n].late) | trails[n].late,
+                frozenset(tails[n].owed),
+                trails[n].version,
+                self._owes(marks[n], trails[n], n in done),
+                decisions,
+            )
+            for n, epoch in claimed.items()
+        }
         loop.RESTORE_SECONDS.set(steady() - started)
         late = sum(len(one.late) for one in taken.values())
         if late:
@@ -186,24 +203,34 @@ class Takeover:
             seconds=round(steady() - started, 3),
             stale=sum(tail.stale for tail in tails.values()),
             late=late,
+            owes={number: one.owes.name for number, one in taken.items() if one.owes},
         )
         return taken
 
-    def _open(self, number: int, topic_id: str, remembered: Sequence[str]) -> Tail:
+    def _tail(self, number: int, topic_id: str, mark: Mark | None, done: bool) -> Tail:  # noqa: FBT001 - private
         """Read on from what the disk holds, or from the mark where that is further back."""
         store = PartitionStore(self._settings.data / "state" / str(number), topic_id)
         tail = Tail(store, store.meta.frontier, store.meta.epoch)
         if self._decisions:
-            mark = _mark(remembered)
             # Nothing was ever committed: nothing is known to be told.
-            tail.since = 0 if not remembered else mark and mark.state
+            tail.since = mark and mark.state if done else 0
             if tail.since is not None and tail.since < tail.frontier:
                 tail.frontier, tail.epoch = tail.since, mark.epoch if mark else 0
         return tail
 
+    def _owes(self, mark: Mark | None, trail: Trail, done: bool) -> Owes:  # noqa: FBT001 - private
+        """What its decisions do not say, beside what was saved since the mark."""
+        if not self._decisions:
+            return Owes.NOTHING
+        if not done:
+            return Owes.FOLD
+        owes = mark.owes if mark else Owes.NOTHING
+        return max(owes, Owes.EVERYTHING) if trail.gone else owes
+
     def _read_and_claim(
         self, tails: dict[int, Tail], trails: dict[int, Trail], done: Collection[int]
-    ) -> dict[int, Taken]:
+    ) -> dict[int, int]:
+        """Our epochs, by partition."""
         consumer = Consumer(
             consumer_config(
                 self._settings,
@@ -224,7 +251,7 @@ class Takeover:
             # Whoever committed had claimed before, and a claim is never deleted.
             if lost := {n for n, tail in tails.items() if n in done and not tail.epoch}:
                 raise StateLost(self._state, lost)
-            taken: dict[int, Taken] = {}
+            taken: dict[int, int] = {}
             open_claims = dict(tails)
             while open_claims:
                 seen = {n: max(tail.epoch, trails[n].epoch) for n, tail in open_claims.items()}
@@ -232,10 +259,9 @@ class Takeover:
                 failpoint(Failpoint.TAKEOVER_CLAIMED)
                 self._read(consumer, readers, ends)
                 for number, tail in list(open_claims.items()):
-                    trail, epoch = trails[number], epochs[number]
-                    if tail.epoch == epoch and trail.epoch in {epoch, 0}:
-                        late, owed = frozenset(tail.late) | trail.late, frozenset(tail.owed)
-                        taken[number] = Taken(tail.store, epoch, late, owed, trail.version)
+                    epoch = epochs[number]
+                    if tail.epoch == epoch and trails[number].epoch in {epoch, 0}:
+                        taken[number] = epoch
                         del open_claims[number]
             return taken
         finally:
@@ -304,23 +330,25 @@ class Takeover:
                 raise RestoreError(f"{place} is not a state record: {unreadable}") from unreadable
         elif topic == self._decisions and error.code() in _GONE:
             # The mark is of a topic that is no more, or no longer so long.
-            readers[topic, number].frontier = 0
+            reader = readers[topic, number]
+            assert isinstance(reader, Trail)  # noqa: S101 - of the decisions
+            reader.frontier, reader.gone = 0, True
             consumer.incremental_unassign([TopicPartition(topic, number)])
             consumer.incremental_assign([TopicPartition(topic, number, OFFSET_BEGINNING)])
         elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - public error code
             raise RestoreError(f"{topic}[{number}]: {error.str()}")
         return topic, number
 
-    def _topic_id(self) -> str:
-        topic = self._state
+    def _topic_ids(self) -> dict[str, str]:
+        """Kafka's ids of the state and of the decisions."""
         client = admin(self._settings)  # must outlive its futures
         described = client.describe_topics(
-            TopicCollection([topic]), request_timeout=_ADMIN_TIMEOUT_S
+            TopicCollection([*self._topics]), request_timeout=_ADMIN_TIMEOUT_S
         )
         try:
-            return str(described[topic].result().topic_id)
+            return {topic: str(described[topic].result().topic_id) for topic in self._topics}
         except Exception as error:
-            raise RestoreError(f"{topic} cannot be described: {error}") from error
+            raise RestoreError(f"{', '.join(self._topics)}: not described: {error}") from error
 
 
 def _mark(remembered: Sequence[str]) -> Mark | None:

@@ -38,6 +38,8 @@ _GONE: Final = "IO error: No such file or directory"
 
 #: Contact tokens begin with a pepper version >= 1, so a leading NUL can never be one.
 _META_KEY: Final = b"\x00meta"
+#: The first key that an item may have: everything of our own begins with NUL.
+_FIRST_KEY: Final = b"\x01"
 _WAKE: Final = b"\x00t"
 _LABEL: Final = b"\x00s"
 _WAKE_TIME: Final = struct.Struct(">Q")
@@ -171,6 +173,15 @@ class PartitionStore:
             if not entry.startswith(prefix) or len(found) == limit:
                 break
             found.append(entry[len(prefix) :])
+        return found
+
+    def behind(self, after: bytes, limit: int) -> list[bytes]:
+        """Keys of items in order, behind `after`; b"" for the first."""
+        found: list[bytes] = []
+        for key in self._keys(after + b"\x00" if after else _FIRST_KEY):
+            found.append(key)
+            if len(found) == limit:
+                break
         return found
 
     def starting(self, prefix: bytes) -> list[tuple[bytes, bytes]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 from noli.runtime.clock import now_us
@@ -21,28 +22,47 @@ _AHEAD_US: Final = 86_400_000_000
 _NOBODY: Final = -1
 
 
+class Owes(IntEnum):
+    """What a partition's decisions do not say yet (docs/adr/0018). The order: from less to more."""
+
+    #: They say all that is known.
+    NOTHING = 0
+    #: Every denial is told; what allows may not be.
+    GRANTS = 1
+    #: They were made anew: nothing is told but what was decided since.
+    EVERYTHING = 2
+    #: The lanes are folded anew: less is known than was told before. What allows waits.
+    FOLD = 3
+
+
 class Mark(NamedTuple):
     """Below `offset` every late record of the decisions was written over.
 
-    Below `state` those of the state were, and each state has its decision. `epoch`: of the owner
-    that says so.
+    Below `state` those of the state were, and each state has its decision, but for what is owed.
+    `epoch`: of the owner that says so. `topic`: Kafka's id of the decisions, "" not known.
     """
 
     offset: int
     epoch: int
     state: int = 0
+    owes: Owes = Owes.NOTHING
+    topic: str = ""
 
     def text(self) -> str:
         """As a commit's metadata."""
-        return f"decisions={self.offset} epoch={self.epoch} state={self.state}"
+        said = f"decisions={self.offset} epoch={self.epoch} state={self.state}"
+        return f"{said} owes={self.owes:d} topic={self.topic}"
 
     @classmethod
     def read(cls, text: str | None) -> Mark | None:
         """From a commit's metadata; None where it says nothing of the kind."""
-        found = dict(re.findall(r"(\w+)=(\d+)", text or ""))
-        if not {"decisions", "epoch", "state"} <= found.keys():
+        said = dict(re.findall(r"(\w+)=(\S*)", text or ""))
+        try:
+            offset, epoch, state = (int(said[name]) for name in ("decisions", "epoch", "state"))
+            owes = Owes(int(said.get("owes", 0)))
+        except (KeyError, ValueError):
             return None
-        return cls(int(found["decisions"]), int(found["epoch"]), int(found["state"]))
+        return cls(offset, epoch, state, owes, said.get("topic", ""))
 
 
 def version_in(value: bytes | None) -> int:
@@ -64,11 +84,20 @@ class Trail:
     version: int = 0
     #: Contacts whose newest record there is not one to be believed.
     late: set[bytes] = field(default_factory=set)
+    #: The log does not have what the mark speaks of: it was made anew, or has lost its end.
+    gone: bool = False
 
     @classmethod
-    def after(cls, mark: Mark | None) -> Trail:
-        """From where a mark points; without one, from the beginning."""
-        return cls(0, 0) if mark is None else cls(mark.offset, mark.epoch)
+    def after(cls, mark: Mark | None, topic: str = "") -> Trail:
+        """From where a mark points; without one, or in another topic, from the beginning.
+
+        `topic`: the id of the decisions as they are now.
+        """
+        if mark is None:
+            return cls(0, 0)
+        if mark.topic and topic and mark.topic != topic:
+            return cls(0, 0, gone=True)
+        return cls(mark.offset, mark.epoch)
 
     def take(self, key: bytes | None, value: bytes | None, offset: int) -> None:
         """One record, in the order of the log."""

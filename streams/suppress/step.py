@@ -19,7 +19,7 @@ from schemas.names import BULK, CONTROL
 from streams import calls, quarantine
 from streams.suppress.newcomers import Newcomers
 from streams.suppress.sources import Sources
-from streams.suppress.writing import Stamp, Writer, stamp
+from streams.suppress.writing import Stamp, Writer, bare, stamp
 from streams.topology import SUPPRESS
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ class Suppress:
         if len(key) != token.SIZE:
             self._sources.restate(key, part)
             return
-        self.rederive(key, part)
+        state, version = self._known(part.load(key))
+        if version:
+            # While folding: of whom nothing denies, nothing is told before all is known.
+            told = not part.folding or bool(state.denials or state.marks)
+            self._publish(key, state, version, part, told=told)
 
     def rederive(self, key: bytes, part: Part) -> None:
         """Decide again on the facts as they are: time, or a source, has changed the answer."""
@@ -111,6 +115,8 @@ class Suppress:
         if found is None:
             return False
         part.save(key, found.state)
+        if part.folding and lane not in SUPPRESS.denying:
+            return True  # it may allow: told once all is folded
         part.emit(SUPPRESS.decisions, key, found.decision)
         part.decided(lane, found.accepted)
         return True
@@ -128,10 +134,12 @@ class Suppress:
         after = fold(state, fact)
         if after is state:
             return  # seen before: the answer stands
-        decided = self._publish(key, after, version, part, fact.accepted)
+        told = fact.denies or not part.folding
+        decided = self._publish(key, after, version, part, fact.accepted, told=told)
         if type(fact.detail) in CALLS:
             calls.tell(fact, record, calls.Told(key, decided), part, self._codec)
-        part.decided(record.topic, fact.accepted)
+        if told:
+            part.decided(record.topic, fact.accepted)
 
     def _read(self, record: Record) -> Fact:
         if record.key is None or len(record.key) != token.SIZE:
@@ -145,9 +153,13 @@ class Suppress:
         return wire.record_to_state(self._codec.decode(stored)[1])
 
     def _publish(
-        self, key: bytes, state: State, version: int, part: Part, accepted: int | None = None
-    ) -> int:
-        """Decide and write; when that was, ms. `accepted` of the fact behind it, now without."""
+        self, key: bytes, state: State, version: int, part: Part, accepted: int | None = None,
+        *, told: bool = True,
+    ) -> int:  # fmt: skip
+        """Decide and write; when that was, ms. `accepted` of the fact behind it, now without.
+
+        While the partition is folded anew, only what denies is told.
+        """
         moment = stamp(part)
         if moment.version <= version:
             moment = moment._replace(version=version + 1)
@@ -155,5 +167,8 @@ class Suppress:
         accepted = now if accepted is None else accepted
         found = self._writer.written(state, policy, now, accepted, moment)
         part.save(key, found.state)
-        part.emit(SUPPRESS.decisions, key, found.decision)
+        if told and part.folding:
+            found = self._writer.written(bare(state), policy, now, accepted, moment)
+        if told:
+            part.emit(SUPPRESS.decisions, key, found.decision)
         return now

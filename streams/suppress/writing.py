@@ -38,6 +38,11 @@ def stamp(part: Part) -> Stamp:
     return Stamp(part.epoch, max(now_us(), part.floor + 1), now_ms())
 
 
+def bare(state: State) -> State:
+    """What is known of a contact without what might allow: every verdict on it denies."""
+    return state._replace(grants=())
+
+
 class Written(NamedTuple):
     """The two records; the moments (ms) named in the rows, and the first at which they change."""
 

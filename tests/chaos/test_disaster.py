@@ -23,6 +23,8 @@ from confluent_kafka.admin import AdminClient
 
 from noli.runtime import broker
 from noli.runtime.kafka import admin
+from noli.runtime.trail import Mark
+from schemas.names import DECISIONS, PARTY_STATE, STATE
 from streams.topology import PARTIES, SUPPRESS
 from tests.chaos.rig import observed
 from tests.chaos.rig.crowd import Crowd
@@ -43,6 +45,8 @@ _BACK_S: Final = 240.0
 _TIMEOUT_S: Final = 30.0
 #: Bytes that a disk forgot of each segment: some records of every partition.
 _FORGOTTEN: Final = 1_500
+#: Whoever writes or reads decisions.
+_DECIDERS: Final = ("suppress", "parties", "replica", "lookup", "connectors", "watch")
 
 pytestmark = [
     pytest.mark.skipif(not LONG, reason="long round only: make chaos LONG=1"),
@@ -207,6 +211,58 @@ def test_applications_lost(company: Company) -> None:
     assert report.findings == [], str(report)
 
 
+def test_decisions_are_told_again(company: Company) -> None:
+    """The decisions alone are lost: owners tell them from the state, applications start over."""
+    rig = company.rig
+    with company.stopped(*_DECIDERS):
+        drop(rig, DECISIONS)
+        deaths = {name: len(member.deaths) for name, member in rig.members.items()}
+        began = time.monotonic()
+    until(lambda: told_again(rig), "everything told again", _BACK_S)
+    company.drained()
+    rig.wait_ready(_BACK_S)
+    company.took(began, "noli.decisions", "the decisions, from noli.state")
+    company.traffic(300)
+    report = company.report()
+    assert report.findings == [], str(report)
+    assert deaths == {name: len(member.deaths) for name, member in rig.members.items()}
+
+
+def test_decisions_and_state_are_folded_again_from_the_intents(company: Company) -> None:
+    """Only the intent log is left: state, decisions, copies and applications follow from it."""
+    rig = company.rig
+    with company.stopped(*_DECIDERS):
+        drop(rig, STATE, DECISIONS, PARTY_STATE)
+        forget(rig, SUPPRESS.group, PARTIES.group, *(f"noli.app.{n}" for n in (*rig.apps, TABLE)))
+        began = time.monotonic()
+    until(lambda: told_again(rig), "everything told again", _BACK_S)
+    company.drained()
+    rig.wait_ready(_BACK_S)
+    company.took(began, "noli.state, noli.decisions, noli.party_state", "all, from the intents")
+    company.traffic(300)
+    report = company.report()
+    assert report.findings == [], str(report)
+
+
+def told_again(rig: Rig) -> bool:
+    """Whether every owner has told all it knows, and every application reads the topic as it is."""
+    settings = rig.settings()
+    topic = broker.topic_id(broker.admin(settings), DECISIONS)
+    texts = [
+        text
+        for lane in SUPPRESS.lanes
+        for _, text in broker.marks(settings, SUPPRESS.group, lane).values()
+    ]
+    marks = [mark for mark in map(Mark.read, texts) if mark is not None]
+    read = [
+        text
+        for name in (*rig.apps, TABLE)
+        for _, text in broker.marks(settings, f"noli.app.{name}", DECISIONS).values()
+    ]
+    owed = any(mark.owes or mark.topic != topic for mark in marks)
+    return bool(marks and read) and not owed and all(text.endswith(topic) for text in read)
+
+
 def in_step(rig: Rig, copies: int) -> bool:
     """Whether every partition has so many copies in step."""
     topics = admin(rig.settings(), silent=True).list_topics(timeout=_TIMEOUT_S).topics
@@ -234,3 +290,14 @@ def forget(rig: Rig, *groups: str) -> None:
         return not left
 
     until(gone, "groups gone", _BACK_S)
+
+
+def drop(rig: Rig, *topics: str) -> None:
+    """These topics are deleted, and made anew as they are to be."""
+    observed.forget_decisions(rig)
+    client = broker.admin(rig.settings())
+    for future in client.delete_topics(list(topics), request_timeout=_TIMEOUT_S).values():
+        future.result()
+    until(lambda: not set(topics) & set(broker.look(client).topics), "topics gone", _BACK_S)
+    rig.cli("topics", "apply")
+    observed.stamp(rig.settings())

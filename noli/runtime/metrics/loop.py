@@ -43,6 +43,13 @@ RESTORE_REMAINING = Gauge(
 RESTORED_KEYS = Counter(
     "noli_state_restored_keys_total", "Keys read back from noli.state.", registry=REGISTRY
 )
+#: Not 0 for longer than a takeover: an input is folded again from its beginning, or decisions that
+#: were made anew are told again (docs/runbooks/disaster.md). Objections are told meanwhile.
+OWING_PARTITIONS = Gauge(
+    "noli_owing_partitions",
+    "Owned partitions whose decisions do not say yet all that is known.",
+    registry=REGISTRY,
+)
 #: Verdicts that changed by themselves. A burst is normal at midnight; a steady rise is not.
 WAKES = Counter("noli_wakes_total", "Keys whose moment came and was seen to.", registry=REGISTRY)
 #: Contacts derived again because their source was revoked.

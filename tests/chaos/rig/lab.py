@@ -39,6 +39,7 @@ from tests.chaos.rig.toxiproxy import Toxiproxy
 from tests.support import blackbox
 from tests.support.bad_app import HELD, SECRET, BadApp, bad_app
 from tests.support.blackbox import CONTROLLER, Client, Dialer, Event, until
+from tests.support.checker.records import Decided
 
 #: Applications: two behind webhooks, of which one is made to misbehave, and a dialer's table.
 STEADY: Final = "crm"
@@ -86,6 +87,8 @@ class Rig:
     table: Table
     #: Applications that were put back: (name, when, to what they held when), ms.
     restored: list[tuple[str, int, int]] = field(default_factory=list)
+    #: What decisions said that were deleted since: whoever was told of them remembers.
+    bygone: list[Decided] = field(default_factory=list)
     #: What crowds posted, where a test has more than one.
     sent: list[Op] = field(default_factory=list)
     #: Events that the rig itself posted, by `source|id`.

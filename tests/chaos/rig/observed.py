@@ -52,6 +52,8 @@ from tests.support.checker.findings import Category, Finding, Report
 LANES: Final = (OBJECTIONS, GRANTS, PARTIES)
 _STAMPED: Final = (*LANES, DECISIONS)
 _TIMEOUT_S: Final = 15.0
+#: How far below zero the partitions of a deleted topic are numbered.
+_BYGONE: Final = 1_000
 
 
 def stamp(settings: Settings) -> None:
@@ -115,7 +117,7 @@ def history(
     found.ops += [op for event in rig.probes.values() for op in _probed(event)]
     for topic in LANES:
         found.log += [_logged(rig, codec, events, record) for record in every(settings, topic)]
-    found.decided = [d for r in every(settings, DECISIONS) for d in _decided(codec, r)]
+    found.decided = rig.bygone + decisions(rig)
     found.receipts = [r for record in every(settings, RECEIPTS) for r in _receipts(codec, record)]
     found.published = list(_published(codec, every(settings, ALIGNMENT)))
     for name, app in rig.apps.items():
@@ -128,6 +130,19 @@ def history(
     found.dumps[TABLE] = _table(rig)
     found.scopes[TABLE] = checker.Scope(channels=frozenset({"sms", "operator_call"}))
     return found
+
+
+def decisions(rig: Rig) -> list[checker.Decided]:
+    """Every claim and decision that the topic holds now."""
+    settings = rig.settings()
+    codec = registry.codec(settings)
+    return [one for record in every(settings, DECISIONS) for one in _decided(codec, record)]
+
+
+def forget_decisions(rig: Rig) -> None:
+    """The topic is about to be deleted: what it says is kept, as of partitions that are no more."""
+    gone = [*rig.bygone, *decisions(rig)]
+    rig.bygone = [one._replace(partition=one.partition - _BYGONE) for one in gone]
 
 
 def _in_order(

@@ -34,6 +34,8 @@ class _Position:
     paused: bool = False
     told: int = -1
     lost: bool = False
+    #: Where the last fetch saw it end; what librdkafka says from its memory before the first.
+    end: int = -1001
 
 
 class Consumer:
@@ -110,6 +112,11 @@ class Consumer:
         for place in places:
             self._positions[place.topic, place.partition].paused = False
 
+    def seek(self, place: TopicPartition) -> None:
+        """Go on elsewhere."""
+        position = self._positions[place.topic, place.partition]
+        position.offset, position.told, position.lost = self._start(place), -1, False
+
     # --- reading ----------------------------------------------------------------------------------
 
     def poll(self, timeout: float = -1) -> Message | None:
@@ -158,7 +165,10 @@ class Consumer:
     def get_watermark_offsets(
         self, place: TopicPartition, timeout: float = -1, cached: bool = False
     ) -> tuple[int, int]:
-        """First offset and end. Raises `KafkaException` when nobody answers."""
+        """First offset and end; from memory with `cached`. Raises where nobody answers."""
+        if cached:
+            known = self._positions.get((place.topic, place.partition))
+            return (-1001, -1001) if known is None else (0, known.end)
         self._answer(timeout)
         there = self._log.at(place.topic, place.partition)
         return there.start, there.end
@@ -207,6 +217,7 @@ class Consumer:
         if not there.start <= position.offset <= there.end:
             position.lost = True
             return [self._error(KafkaError._AUTO_OFFSET_RESET, place, position.offset)]
+        position.end = there.end
         entries = there.read(position.offset, min(most, _FETCH))
         found = [Message((*place, e.offset), e.created, e.key, e.value) for e in entries]
         if entries:

@@ -21,6 +21,8 @@ from tests.support.memlog.group import Group
 
 #: Logs by the address under which clients find them.
 LOGS: Final[dict[str, Log]] = {}
+#: How far below zero the partitions of a topic stand, in `Log.written`, that was made anew.
+BYGONE: Final = 1_000
 _NUMBERS: Final = itertools.count(1)
 
 
@@ -100,7 +102,8 @@ class Log:
         LOGS.pop(self.address, None)
 
     def create(self, name: str, partitions: int = 1) -> None:
-        """A topic; one of that name is made anew."""
+        """A topic; one of that name is made anew, and what it held was written elsewhere."""
+        self.written[name] = [(number - BYGONE, entry) for number, entry in self.written[name]]
         topic_id = f"{name}#{self.chance.getrandbits(64):x}"
         self.topics[name] = Topic(topic_id, [Partition() for _ in range(partitions)])
 

@@ -48,6 +48,8 @@ points: Final = st.one_of(
     st.tuples(st.just(ANY), st.integers(1, 25)),
     st.tuples(st.sampled_from(_KINDS), st.integers(1, 3)),
 )
+#: Topics lost at once.
+disasters: Final = st.sampled_from([(STATE, DECISIONS, PARTY_STATE), (STATE,), (DECISIONS,)])
 faults: Final = st.sampled_from(["crash", "crash", "cut", "unheard"])
 
 
@@ -194,6 +196,19 @@ class Pipeline(RuleBasedStateMachine):
         process.die(how)
         if how == "disk":
             self.world.disk.lose(self.world.folder / name)
+
+    @rule(contact=contacts, lost=disasters, late=st.sampled_from([OBJECTIONS, CONTROL, GRANTS]),
+          turns=st.integers(1, 8))  # fmt: skip
+    def disaster(self, contact: int, lost: tuple[str, ...], late: str, turns: int) -> None:
+        """Topics that follow from the intents are gone; then the first fetches of a lane are late.
+
+        Where all of them are, so is what was committed.
+        """
+        self.something(contact)
+        self.world.lose(lost, groups=len(lost) > 1)
+        self.world.log.sloth[late] = 1.0
+        self.world.everybody(turns)
+        self.world.log.sloth[late] = 0.0
 
     @rule(name=st.sampled_from(_EVERYBODY))
     def mend(self, name: str) -> None:

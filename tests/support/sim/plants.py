@@ -18,6 +18,7 @@ from noli.domain.rules.case import Case
 from noli.domain.state import Denial
 from noli.replica.gate import Gate
 from noli.runtime.beacons import Beacons
+from noli.runtime.lanes import Lanes
 from noli.runtime.outputs import Outputs
 from noli.runtime.part import Part
 from noli.runtime.processor import Processor
@@ -82,13 +83,29 @@ def state_without_its_decision() -> Plant:
 
 
 @contextmanager
+def followers_do_not_wait() -> Iterator[None]:
+    """The bug of ADR 18: "read empty" is taken for "read to the end", and a past for the whole."""
+    right = Lanes._reached
+
+    def reached(self: Lanes, *which: Any) -> bool:  # noqa: ANN401 - as the right one
+        right(self, *which)
+        return True
+
+    with patch.object(Lanes, "_reached", reached), patch.object(Part, "folding", False):
+        yield
+
+
+@contextmanager
 def decision_before_its_state() -> Iterator[None]:
-    """The bug of ADR 16: applications obey what a successor does not know of."""
+    """The bug of ADR 16: applications obey what a successor does not know of.
+
+    With that of ADR 18: where what denies is read first, the successor knows it in time.
+    """
 
     def emit(self: Part, topic: str, key: bytes | None, value: bytes) -> None:
         self.outputs.send(topic, self.number, key, value)
 
-    with patch.object(Part, "emit", emit):
+    with patch.object(Part, "emit", emit), followers_do_not_wait():
         yield
 
 
@@ -132,6 +149,7 @@ def quarantine_without_suppression() -> Plant:
 PLANTS: Final = (
     committed_before_delivery,
     quarantine_without_suppression,
+    followers_do_not_wait,
     beacon_ahead_of_the_position,
     tie_for_the_consent,
     state_without_its_decision,

@@ -14,13 +14,13 @@ from noli.replica.head import Refused
 from noli.runtime.lanes import LanesError
 from noli.runtime.outputs import LostDelivery
 from noli.runtime.repair import Superseded
-from noli.runtime.restore import RestoreError
+from noli.runtime.restore import RestoreError, StateLost
 from tests.support.memlog import Log
 
 #: What ends a process that does right: it is started again, and nothing was committed past it.
 _ENDS: Final = (
     InletError, KafkaException, LanesError, LogUnavailable, LostDelivery, Refused, RestoreError,
-    Superseded,
+    StateLost, Superseded,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -129,6 +129,19 @@ class World:
             self.log.paused.discard(name)
 
         self.processes[name].at(point, still)
+
+    def lose(self, topics: Iterable[str], *, groups: bool = False) -> None:
+        """With everybody down, topics are deleted and made anew; `groups`: all that was committed.
+
+        What a deleted topic said is in nobody's log; who was told remembers.
+        """
+        for process in self.processes.values():
+            process.die("stopped")
+        self.log.late.clear()
+        for topic in topics:
+            self.log.create(topic, PARTITIONS)
+        if groups:
+            self.log.groups.clear()
 
     def _process(self, name: str) -> Process:
         return Process(self.log, name, lambda: self._body(name))
