@@ -352,5 +352,6 @@ class Takeover:
 
 
 def _mark(remembered: Sequence[str]) -> Mark | None:
-    """The furthest of the marks; each was true when it was committed."""
-    return max((mark for mark in map(Mark.read, remembered) if mark is not None), default=None)
+    """The furthest mark of the newest owner; each was true when it was committed."""
+    found = [mark for mark in map(Mark.read, remembered) if mark is not None]
+    return max(found, key=lambda mark: (mark.epoch, mark.offset), default=None)

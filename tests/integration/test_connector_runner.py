@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors import runner
-from connectors.inlet import InletError, Mark
+from connectors.inlet import Mark
 from connectors.protocol import Applied, Change, Reject, Result, Retry, Traits
 from connectors.runner import BrokenSink
 from noli.runtime.kafka import consumer_config
@@ -336,16 +336,17 @@ async def test_a_stop_waits_for_a_batch_in_flight_but_not_for_a_target_that_hang
     assert lab.committed()[0] == 2
 
 
-async def test_an_offset_that_is_gone_is_an_error(lab: Lab) -> None:
-    """Out of range is never read as the beginning or the end."""
-    lab.desk.claim(1).send()
+async def test_an_offset_beyond_the_end_begins_at_the_beginning(lab: Lab) -> None:
+    """The decisions were made anew, or lost their end: all is told again."""
+    lab.desk.claim(1).decide(1, 1).send()
     consumer = Consumer(consumer_config(lab.stack.settings(), lab.group))
     gone = TopicPartition(lab.topics["noli.decisions"], 0, 1_000)
     consumer.commit(offsets=[gone], asynchronous=False)
     consumer.close()
-    _, task, _ = await lab.start(Target())
-    with pytest.raises(InletError, match=r"noli\.decisions"):
-        await task
+    target = Target()
+    async with lab.runner(target):
+        await target.until(lambda t: len(t.applied) == 1)
+    assert lab.committed()[0] == 2
 
 
 async def test_every_partition_is_served(stack: Stack) -> None:

@@ -18,6 +18,7 @@ from noli.runtime.processor import Processor
 from noli.runtime.repair import Superseded
 from schemas.codec import leading_long
 from schemas.names import BEACON_KEY, CLAIM_KEY
+from tests.support.blackbox import until
 from tests.support.log import Stored, append
 from tests.support.loop import (
     FAR_EPOCH,
@@ -91,8 +92,9 @@ class Timed(Counting):
 def test_a_key_wakes_by_itself_also_after_a_restart_on_a_lost_disk(lab: Lab) -> None:
     """The moment is in the state topic: whoever owns the partition then sees to it, once."""
     decisions = lab.reader(lab.topology.decisions)
-    lab.feed(0, 1)
-    with lab.worker(Timed()):
+    with lab.worker(Timed()) as running:
+        until(running.ready, "a worker with nothing to fold", 30)
+        lab.feed(0, 1)
         decisions.until(reached(1))
     with lab.worker(Timed(), disk="disk-1"):
         decisions.until(reached(2))
@@ -103,10 +105,11 @@ def test_a_key_wakes_by_itself_also_after_a_restart_on_a_lost_disk(lab: Lab) -> 
 def test_a_sweep_reaches_every_key_of_its_label(lab: Lab) -> None:
     """More keys than a slice holds, each derived again once, then the step is told."""
     keys = [b"\x01" + n.to_bytes(16, "big") for n in range(450)]
-    append(lab.settings(), lab.topology.lanes[0], [(0, key, b"v") for key in keys])
     decisions = lab.reader(lab.topology.decisions)
     step = Timed()
-    with lab.worker(step):
+    with lab.worker(step) as running:
+        until(running.ready, "a worker with nothing to fold", 30)
+        append(lab.settings(), lab.topology.lanes[0], [(0, key, b"v") for key in keys])
         decisions.until(lambda found: sum(len(r.key or b"") == 17 for r in found) >= 900)
         lab.feed(0, 1, b"sweep")
         decisions.until(lambda found: sum(len(r.key or b"") == 17 for r in found) >= 1350)
@@ -182,10 +185,11 @@ def test_a_load_and_other_grants_take_turns_behind_the_lead_lane(
 
 def test_beacons_go_on_and_the_worker_is_ready_behind_a_load(loaded: Lab) -> None:
     """`as_of` speaks of objections: a load of whatever length does not age it."""
-    loaded.feed(2, 11_000)
     step = Gated()
     decisions = loaded.reader(loaded.topology.decisions)
     with loaded.worker(step) as running:
+        until(running.ready, "a worker with nothing to fold", 30)
+        loaded.feed(2, 11_000)
         assert step.halted.wait(30)
         step.go_on.set()
         records = decisions.until(lambda found: len(keyed(found, BEACON_KEY)) >= 2)
