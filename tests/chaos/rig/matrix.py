@@ -143,9 +143,14 @@ MATRIX: Final = (
     Row(
         "F11",
         "damaged or old state: bytes flipped, files cut or deleted, an old copy put back",
-        "the files of a stopped worker, and pages under a running one",
+        "tables, manifest and directories of a stopped worker; pages under a running one; the files"
+        " of schema ids and of the connectors' ledgers",
         "refused and built again from the log, or a valid prefix that is caught up",
         (
+            _at("chaos/test_damage", "test_damaged_state_is_built_again_from_the_log"),
+            _at("chaos/test_damage", "test_yesterdays_state_put_back_regresses_nobody"),
+            _at("unit/test_registry_cache", "test_damaged_ids_are_asked_for_again"),
+            _at("unit/test_connectors_ledger", "test_a_row_that_a_disk_changed_is_not_believed"),
             _at("unit/test_runtime_restore", "test_a_broken_copy_is_thrown_away"),
             _at("chaos/test_one_writer", "test_a_state_directory_of_yesterday_is_caught_up"),
             _at("chaos/test_replica_damage", "test_damage_never_allows"),
