@@ -46,12 +46,14 @@ def under(tmp_path: Path, seed: int, faults: Sequence[Fault], plan: Plan, period
     with opened(tmp_path, plan) as rig:
         run = Run(rig, seed, _RATE)
         result, report = run.go(schedule(seed, faults, periods))
+        deaths = len(rig.members["intake"].deaths)
     print(f"  {report}")
     if path := kept(plan.brokers, seed):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result.document(), indent=1) + "\n", "utf-8")
     assert result.faults, "no fault was injected"
     assert result.under_fault > 0, "no objection was under way in a fault"
+    assert deaths or not run.crowd.broken, "the intake answered 500, and did not end"
     assert report.checked["denials"] > 0
     assert report.checked["receipts"] > 0
     assert report.checked["watermarks"] > 0

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 from noli.domain import times
@@ -77,6 +78,8 @@ class Crowd:
     seed: int
     rate: float
     ops: list[Op] = field(default_factory=list)
+    #: When a post was answered 500, ms: an intake that ends does so, no other may.
+    broken: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Prepare; nothing is sent yet."""
@@ -188,7 +191,10 @@ class Crowd:
                 answer = self.client.insist("/v1/events", body(op.event), PATIENCE_S)
             except (AssertionError, OSError, http.client.HTTPException):
                 continue  # nothing is known of it, and nothing is claimed
-            assert answer.status == 202, answer
+            if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                self.broken.append(clock.now_ms())  # it ended with the post in its hands
+                continue
+            assert answer.status == HTTPStatus.ACCEPTED, answer
             found: dict[str, Any] = json.loads(answer.body)
             with self._lock:
                 op.accepted, op.receipt = found["accepted"], found["receipt"]
