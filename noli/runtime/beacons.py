@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
+from noli.runtime import broker
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import admin
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _EVERY_S: Final = 1.0
 #: How long the broker may take to tell its ends, in seconds.
 _ASK_TIMEOUT_S: Final = 5.0
+#: Beyond that limit nobody answers any more, in seconds.
+_SILENCE_S: Final = 2 * _ASK_TIMEOUT_S
 _MS_PER_S: Final = 1000
 
 
@@ -72,6 +75,9 @@ class Beacons:
         """
         if self._asked and all(future.done() for future in self._asked.values()):
             self._answered()
+        elif self._asked and steady() >= self._next_at + _SILENCE_S:
+            # Out of memory, the client's callback may end before it has told the answer.
+            self._unanswered("silence")
         if not self._asked and epochs and steady() >= self._next_at:
             self._ask(epochs)
         due = [n for n, (end, _) in self._waiting.items() if self._position(n) >= end]
@@ -106,7 +112,7 @@ class Beacons:
         lag = 0
         try:
             for place, future in self._asked.items():
-                end = future.result().offset
+                end = broker.answered(future.result()).offset
                 if place.topic in self._written:
                     self._outputs.ends_at(place.topic, place.partition, end)
                     continue
@@ -120,14 +126,20 @@ class Beacons:
                     self._waiting.setdefault(place.partition, (end, self._asked_at))
             self.lag = lag
         except KafkaException as error:
-            # No answer, no beacon: readers see the age grow, which is the truth; not ready either.
-            self._log.warning("beacon.unanswered", error=error.args[0].name())
-            self.lag = None
-            # A restarted broker is asked by the old leader epoch for ever: only a client that has
-            # yet to learn who leads asks right.
-            self._admin = admin(self._settings)
+            self._unanswered(error.args[0].name())
+        except broker.BrokerUnavailable as error:
+            self._unanswered(str(error))
         finally:
             self._asked = {}
+
+    def _unanswered(self, why: str) -> None:
+        """No answer, no beacon: readers see the age grow, which is the truth; not ready either."""
+        self._log.warning("beacon.unanswered", error=why)
+        self._asked = {}
+        self.lag = None
+        # A restarted broker is asked by the old leader epoch for ever: only a client that has
+        # yet to learn who leads asks right.
+        self._admin = admin(self._settings)
 
     def _position(self, number: int) -> int:
         return self._lanes.position.get((self._lanes.topics[0], number), 0)

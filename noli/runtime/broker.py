@@ -7,12 +7,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    ListOffsetsResultInfo,
     NewTopic,
     OffsetSpec,
     ResourceType,
@@ -190,7 +197,7 @@ def ends(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[st
     found: dict[str, dict[int, int]] = {}
     answers = client.list_offsets(wanted, request_timeout=_TIMEOUT_S) if wanted else {}
     for place, future in answers.items():
-        found.setdefault(place.topic, {})[place.partition] = _result(future).offset
+        found.setdefault(place.topic, {})[place.partition] = answered(_result(future)).offset
     return found
 
 
@@ -207,7 +214,19 @@ def newest(
         for partition in range(cluster.topics[name][0])
     }
     answers = client.list_offsets(wanted, request_timeout=timeout_s) if wanted else {}
-    return max([0, *(int(_result(future).timestamp) for future in answers.values())])
+    return max([0, *(int(answered(_result(future)).timestamp) for future in answers.values())])
+
+
+def answered(answer: ListOffsetsResultInfo) -> ListOffsetsResultInfo:
+    """What a leader told of a partition. Raises `BrokerUnavailable` for an answer that is none.
+
+    librdkafka asks each leader by a request of its own. Where one of them fails as a whole (the
+    broker died with it in its hands) its partitions are left with no error and no offset, which is
+    below every position: as if all had been read (docs/adr/0014).
+    """
+    if answer.offset == OFFSET_INVALID:
+        raise BrokerUnavailable("the leader went away with the question")
+    return answer
 
 
 def lags(settings: Settings, ends_of: Mapping[str, Mapping[int, int]]) -> list[Lag]:

@@ -35,6 +35,16 @@ def test_calls_that_crash_are_not_made() -> None:
     assert made == []
 
 
+def test_an_answer_about_offsets_is_looked_at() -> None:
+    """Found by the rig's F5, seed 6001: "no offset" comes without an error (ADR 14)."""
+    unread = []
+    for path, tree in trees(*ROOMS[:3]).items():
+        names = [name for name, _ in calls(tree)]
+        if names.count("list_offsets") > names.count("answered"):
+            unread.append(str(path))
+    assert unread == []
+
+
 def test_no_callback_asks_what_aborts_the_next_one() -> None:
     """Found by a broker that moved: nobody asks who leads now within a rebalance callback."""
     sources = trees(*ROOMS[:3])
