@@ -196,14 +196,17 @@ class Lanes:
         """Records of a following lane, not begun: what its next turn begins with."""
         self._rest[topic] = messages
 
-    def start(self, partition: int) -> None:
-        """Let a restored partition's records flow from the committed offsets: denials first."""
+    def start(self, partition: int, *, whole: bool) -> None:
+        """Let a restored partition's records flow from the committed offsets: denials first.
+
+        `whole`: somebody asks whether it has caught up with all of its lanes.
+        """
         for topic, follower in self._followers.items():
             start = self._starts[topic, partition]
             follower.incremental_assign([TopicPartition(topic, partition, start)])
             if topic not in self._denying:
                 follower.pause([TopicPartition(topic, partition)])
-        for topic in self.topics:
+        for topic in self.topics if whole else self._denying:
             self._backlog.begin((topic, partition))
         self._lead.resume([TopicPartition(self.topics[0], partition)])
         self.owned.add(partition)

@@ -134,7 +134,7 @@ class Processor:
             self._write_over(part, taken.late, taken.version)
             self._publish(part, taken.owed - taken.late)
             self._rota.append(number)
-            self._lanes.start(number)
+            self._lanes.start(number, whole=part.folding)
         self._assigned = True
         loop.OWNED_PARTITIONS.set(len(self._parts))
 

@@ -176,9 +176,12 @@ class Takeover:
         started = steady()
         ids = self._topic_ids()
         decisions = ids.get(self._decisions, "")
-        marks = {n: _mark(remembered[n]) if n in done else None for n in numbers}
-        tails = {n: self._tail(n, ids[self._state], marks[n], n in done) for n in numbers}
+        marks = {n: _mark(remembered[n]) for n in numbers}
+        # Folded from nothing: no input was committed, or what was told of it was told elsewhere.
+        fresh = {n for n in numbers if n not in done or _is_lost(marks[n], decisions)}
+        marks |= dict.fromkeys(fresh)
         trails = {n: Trail.after(marks[n], decisions) for n in numbers}
+        tails = {n: self._tail(n, ids[self._state], marks[n], fresh) for n in numbers}
         claimed = self._read_and_claim(tails, trails, done)
         taken = {
             n: Taken(
@@ -187,7 +190,7 @@ class Takeover:
                 frozenset(tails[n].late) | trails[n].late,
                 frozenset(tails[n].owed),
                 trails[n].version,
-                self._owes(marks[n], trails[n], n in done),
+                self._owes(marks[n], trails[n], fresh=n in fresh),
                 decisions,
             )
             for n, epoch in claimed.items()
@@ -207,22 +210,21 @@ class Takeover:
         )
         return taken
 
-    def _tail(self, number: int, topic_id: str, mark: Mark | None, done: bool) -> Tail:  # noqa: FBT001 - private
+    def _tail(self, number: int, topic_id: str, mark: Mark | None, fresh: Collection[int]) -> Tail:
         """Read on from what the disk holds, or from the mark where that is further back."""
         store = PartitionStore(self._settings.data / "state" / str(number), topic_id)
         tail = Tail(store, store.meta.frontier, store.meta.epoch)
         if self._decisions:
-            # Nothing was ever committed: nothing is known to be told.
-            tail.since = mark and mark.state if done else 0
+            tail.since = 0 if number in fresh else mark and mark.state
             if tail.since is not None and tail.since < tail.frontier:
                 tail.frontier, tail.epoch = tail.since, mark.epoch if mark else 0
         return tail
 
-    def _owes(self, mark: Mark | None, trail: Trail, done: bool) -> Owes:  # noqa: FBT001 - private
+    def _owes(self, mark: Mark | None, trail: Trail, *, fresh: bool) -> Owes:
         """What its decisions do not say, beside what was saved since the mark."""
         if not self._decisions:
             return Owes.NOTHING
-        if not done:
+        if fresh:
             return Owes.FOLD
         owes = mark.owes if mark else Owes.NOTHING
         return max(owes, Owes.EVERYTHING) if trail.gone else owes
@@ -355,3 +357,8 @@ def _mark(remembered: Sequence[str]) -> Mark | None:
     """The furthest mark of the newest owner; each was true when it was committed."""
     found = [mark for mark in map(Mark.read, remembered) if mark is not None]
     return max(found, key=lambda mark: (mark.epoch, mark.offset), default=None)
+
+
+def _is_lost(mark: Mark | None, topic: str) -> bool:
+    """Whether a fold was under way, and what it had told stood in decisions that are no more."""
+    return mark is not None and mark.owes is Owes.FOLD and mark.topic != topic

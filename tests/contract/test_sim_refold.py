@@ -149,6 +149,20 @@ def test_one_topic_that_is_lost_is_filled_again(world: World, lost: tuple[str]) 
     assert all(ended["InletError"] == 0 for ended in ends.values()), ends
 
 
+@pytest.mark.rule("OBJECT")
+def test_decisions_lost_while_a_past_is_folded(world: World) -> None:
+    """What was told of the fold is gone too: it is as if nothing of it had been told."""
+    world.lose(ALL, groups=True)
+    world.log.sloth[GRANTS] = 1.0
+    world.everybody(8)
+    world.lose((DECISIONS,))
+    world.everybody(8)
+    assert told(world, ANNA)
+    report = folded(world, OBJECTIONS)
+    assert report.findings == [], str(report)
+    assert [d for d in told(world, ANNA) if allowed(d["rows"])] == []
+
+
 def test_no_watermark_before_all_is_told_again(world: World) -> None:
     """Decisions made anew say nothing of the past until they were told: nor does a beacon."""
     world.lose((DECISIONS,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noli.runtime.clock import now_us
-from noli.runtime.trail import Mark, Trail, version_in
+from noli.runtime.trail import Mark, Owes, Trail, version_in
 from schemas.names import BEACON_KEY, CLAIM_KEY
 from tests.support.decisions import CODEC, decision, token
 
@@ -69,3 +69,22 @@ def test_what_says_nothing_is_no_mark(text: str | None) -> None:
 def test_a_mark_is_read_as_it_was_written() -> None:
     """It travels as the metadata of a commit."""
     assert Mark.read(Mark(12, 34).text()) == Mark(12, 34)
+
+
+def test_a_mark_says_what_is_owed_and_of_which_topic() -> None:
+    """As text and back; a mark of a build that knew of neither owes nothing, of any topic."""
+    mark = Mark(7, 5, 3, Owes.FOLD, "Ab+/9_-==")
+    assert Mark.read(mark.text()) == mark
+    assert Mark.read(Mark(7, 5).text()) == Mark(7, 5)
+    assert Mark.read("decisions=7 epoch=5 state=3") == Mark(7, 5, 3)
+    assert Mark.read("decisions=7 epoch=5") is None
+    assert Mark.read("decisions=7 epoch=5 state=3 owes=9") is None
+
+
+def test_a_mark_of_another_topic_is_of_nothing() -> None:
+    """Its offset means nothing here: the decisions are read from their beginning, and are gone."""
+    mark = Mark(7, 5, 3, Owes.NOTHING, "old")
+    assert Trail.after(mark, "new") == Trail(0, 0, gone=True)
+    assert Trail.after(mark, "old") == Trail(7, 5)
+    assert Trail.after(mark._replace(topic=""), "new") == Trail(7, 5)
+    assert Trail.after(None, "new") == Trail(0, 0)

@@ -47,6 +47,7 @@ PLANTS: Final = (
     Plant("quarantine_without_denial", "suppress", on.garbage, (Category.UNSEEN, UNHEEDED)),
     Plant("timer_lost", "suppress", on.a_moment_passes, (OVERDUE,)),
     Plant("late_left_behind", "suppress", on.a_late_record, (Category.OVERWRITTEN,)),
+    Plant("followers_do_not_wait", "suppress", on.a_past_is_folded_anew, (Category.LIFTED,)),
     Plant("crc32_partitioner", "intake", on.another_producer, (Category.LIFTED, UNHEEDED)),
     Plant("wrong_pepper", "intake", on.another_producer, (UNHEEDED,)),
     Plant("receipt_before_apply", "connectors", on.an_application_fails_once,

@@ -14,13 +14,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from noli.domain import times
-from noli.runtime import apps
+from noli.runtime import apps, broker
 from noli.runtime.clock import now_ms, now_us
 from noli.runtime.failpoints import Failpoint
 from noli.runtime.kafka import Acked, admin
 from noli.runtime.partition import partition_of
+from noli.runtime.topics import wanted
 from noli.wire.apps import Verb
-from schemas.names import APPS, DECISIONS, OBJECTIONS
+from schemas.codec import topic_catalogue
+from schemas.names import APPS, DECISIONS, GRANTS, OBJECTIONS, STATE
 from tests.chaos.plants.stage import Stage
 from tests.support.bad_app import failing
 from tests.support.blackbox import Contact, consent, objection, until
@@ -36,6 +38,8 @@ _OLD = "2024-01-01T00:00:00Z"
 #: A +39 number may be called for so long after its consent, in ms (REGISTER-FRESH).
 _FRESH_MS = 15 * 86_400_000
 _SOON_MS = 3_500
+#: Everything that the stages before said is folded again by then, in seconds.
+_FOLDED_S = 30.0
 _MOST_BYTES = "max.message.bytes"
 
 
@@ -203,6 +207,34 @@ def garbage(stage: Stage) -> None:
         append(stage.house.settings(), OBJECTIONS, found)
         stage.people.allowed, stage.people.denied = [], people
         stage.rest()
+
+
+def a_past_is_folded_anew(stage: Stage) -> None:
+    """Behind people's consents stand records that nobody can read; then the state is lost."""
+    people = stage.consented(4)
+    stage.house.settled(stage.people)
+    keys = [stage.house.token(who) for who in people]
+    found = [(partition_of(key, PARTITIONS), key, b"\x00garbage") for key in keys]
+    append(stage.house.settings(), GRANTS, found)
+    stage.people.allowed, stage.people.denied = [], people
+    stage.house.settled(stage.people)
+    stage.rest()
+    stage.house.kill(SUPPRESS)
+    _lose_state(stage)
+    # Whoever finds that its state is another one sets its input back, and ends.
+    assert stage.house.start(SUPPRESS).gone.wait(PATIENCE_S), "it went on without its state"
+    if not stage.plant:
+        stage.house.start(SUPPRESS)
+    with stage.planted(SUPPRESS):
+        stage.rest(_FOLDED_S)
+
+
+def _lose_state(stage: Stage) -> None:
+    """The topic is deleted, and made anew."""
+    client = broker.admin(stage.house.settings())
+    client.delete_topics([STATE], request_timeout=PATIENCE_S)[STATE].result()
+    until(lambda: STATE not in broker.look(client).topics, "the state gone", PATIENCE_S)
+    broker.create(client, [each for each in wanted(topic_catalogue(), 1) if each.name == STATE])
 
 
 def a_late_record(stage: Stage) -> None:
