@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.rig import rounds
-from tests.chaos.rig.matrix import LONG_ROUND, MATRIX, SHORT_ROUND, Row
+from tests.chaos.rig.matrix import KERNEL, LONG_ROUND, MATRIX, SHORT_ROUND, Row
 
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs" / "reference" / "faults.md"
@@ -135,6 +135,8 @@ def _matrix() -> Iterator[str]:
     for row in MATRIX:
         if row.missing:
             yield f"- **{row.id}**: {row.missing}."
+    yield "\n### What the kernel of these runs cannot do\n"
+    yield from (f"- {what}." for what in KERNEL)
     yield ""
 
 
