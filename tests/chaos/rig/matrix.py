@@ -30,15 +30,6 @@ class Row:
     missing: str = ""
 
 
-#: What the kernel under the published runs (6.18, 2026-11-28) cannot do, and what stands for it.
-KERNEL: Final = (
-    "disks whose blocks fail, lie or are slow (dm-flakey, dm-error, dm-delay): it has no device "
-    "mapper. Files are damaged by hand (F11), disks are full (F10)",
-    "packets lost, doubled and reordered (netem): it is built without. Toxics work on streams (F8)",
-    "a machine that loses power: SIGKILL leaves what was written to the page cache. A broker's "
-    "segments are cut by hand (F7)",
-)
-
 MATRIX: Final = (
     Row(
         "F1",
