@@ -1,4 +1,4 @@
-"""Processes with a clock of their own: libfaketime, whose offset can be moved while they run.
+"""Processes with clocks of their own: libfaketime, whose offsets can be moved while they run.
 
 Only the wall clock is moved; the steady clock, by which timeouts are kept, is left alone.
 """
@@ -30,21 +30,23 @@ def library() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Skew:
-    """A file that says how far some processes' clocks are off."""
+    """A folder of files, each of which says how far the clock of one process is off."""
 
-    file: Path
+    folder: Path
 
-    def environment(self) -> dict[str, str]:
-        """What a process with this clock is started with."""
+    def environment(self, name: str) -> dict[str, str]:
+        """What the process of that name is started with."""
         return {
             "LD_PRELOAD": str(library()),
-            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_TIMESTAMP_FILE": str(self.folder / name),
             "FAKETIME_NO_CACHE": "1",
             "DONT_FAKE_MONOTONIC": "1",
         }
 
-    def set(self, seconds: float) -> None:
-        """Move the clocks to so many seconds ahead (negative: behind), at once."""
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(f"{seconds:+.3f}s\n", "ascii")
-        fresh.replace(self.file)
+    def set(self, seconds: float, *names: str) -> None:
+        """Move their clocks to so many seconds ahead (negative: behind), at once."""
+        self.folder.mkdir(exist_ok=True)
+        for name in names:
+            fresh = self.folder / f"{name}.new"
+            fresh.write_text(f"{seconds:+.3f}s\n", "ascii")
+            fresh.replace(self.folder / name)

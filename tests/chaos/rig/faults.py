@@ -269,10 +269,10 @@ def skewed(seconds: float) -> Put:
 
     @contextmanager
     def put(rig: Rig, _chance: Chance) -> Iterator[str]:
-        rig.skew.set(seconds)
+        rig.skew.set(seconds, *rig.plan.skewed)
         try:
             yield f"{', '.join(sorted(rig.plan.skewed))}: {seconds:+.0f} s"
         finally:
-            rig.skew.set(0)
+            rig.skew.set(0, *rig.plan.skewed)
 
     return put

@@ -63,7 +63,7 @@ class Plan:
     suppressors: int = 2
     seed: int = 0
     disks: Mapping[str, int] = field(default_factory=dict)
-    #: Workers that run by a clock of their own, moved by `Rig.skew`.
+    #: Workers that run by clocks of their own, moved by `Rig.skew`.
     skewed: frozenset[str] = frozenset()
 
 
@@ -168,7 +168,7 @@ def opened(tmp: Path, plan: Plan) -> Iterator[Rig]:
             store=store,
             table=Table(server.dsn),
         )
-        rig.skew.set(0)
+        rig.skew.set(0, *plan.skewed)
         contracts.apply(rig.settings())
         _manifests(rig, server.dsn)
         _people(stack, rig)
@@ -283,7 +283,7 @@ def _member(rig: Rig, row: Worker, port: int, urls: tuple[str, str]) -> Member:
     )
     env = shared.environment(row, port)
     if row.name in rig.plan.skewed:
-        env |= rig.skew.environment()
+        env |= rig.skew.environment(row.name)
     program = Program(row.name, command(row), data / "logs" / f"{row.name}.log", env)
     return Member(row.name, program, port)
 

@@ -267,16 +267,17 @@ MATRIX: Final = (
     Row(
         "F21",
         "clocks ten minutes off, and stepping back",
-        "a clock that steps back, a log that is ahead, a successor that is behind",
+        "libfaketime: each process ten minutes behind, then ahead beyond the lease, then right",
         "offsets are not touched; nothing stale is called fresh; nothing is lifted",
         (
+            _at("chaos/test_clocks", "test_a_wrong_clock_lifts_nothing_and_freshens_nothing"),
             _at(
                 "chaos/test_one_writer",
                 "test_a_successor_whose_clock_is_behind_gives_no_older_version",
             ),
             _at("unit/test_intake_logtime", "test_nothing_is_accepted_before_what_the_log_holds"),
         ),
-        "whole processes under libfaketime are prepared (tests/chaos/rig/clocks.py), not yet run",
+        "a receipt bears its connector's own clock, right or wrong; the broker dates it too",
     ),
     Row(
         "F22",
