@@ -47,7 +47,7 @@ class Plan(NamedTuple):
     """How the records of a shape are written for ages `since` <= age < `until`, in ms.
 
     `later`: the moments they name, `wake`: their first change, in ms after the effective time.
-    `source`: whose revocation would change them.
+    `source`: whose revocation would change them. `denies`: such a fact can only deny.
     """
 
     since: int
@@ -55,6 +55,7 @@ class Plan(NamedTuple):
     later: tuple[int, ...]
     wake: int | None
     source: tuple[str, str]
+    denies: bool
     state: Template
     decision: Template
 
@@ -142,6 +143,7 @@ class _Pupil:
             tuple(later),
             wake,
             source,
+            probe.fact.denies,
             Template(told.state, values),
             Template(told.decision, values),
         )

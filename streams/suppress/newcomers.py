@@ -33,6 +33,8 @@ class Newcomer(NamedTuple):
     state: bytes
     decision: bytes
     accepted: int
+    #: Whether the fact can only deny.
+    denies: bool
 
 
 class Newcomers:
@@ -86,7 +88,8 @@ class Newcomers:
             *self._longs(stamp),
             *[long_bytes(effective + ms) for ms in plan.later],
         )
-        return Newcomer(plan.state.filled(values), plan.decision.filled(values), accepted)
+        state, decision = plan.state.filled(values), plan.decision.filled(values)
+        return Newcomer(state, decision, accepted, plan.denies)
 
     def _longs(self, stamp: Stamp) -> tuple[bytes, ...]:
         """What the contacts of a chunk share, made once."""

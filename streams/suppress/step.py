@@ -109,13 +109,13 @@ class Suppress:
 
     def _newcomer(self, key: bytes, body: bytes, moment: Stamp, lane: str, part: Part) -> bool:
         """Write the records of a contact of whom nothing is known; whether that could be done."""
-        if len(key) != token.SIZE or (part.folding and lane in SUPPRESS.denying):
-            return False  # while folding, the long way looks whether it denies
+        if len(key) != token.SIZE:
+            return False
         found = self._newcomers.written(body, cast("Policy", part.shared), moment)
         if found is None:
             return False
         part.save(key, found.state)
-        if part.folding:
+        if part.folding and not found.denies:
             return True  # it may allow: told once all is folded
         part.emit(SUPPRESS.decisions, key, found.decision)
         part.decided(lane, found.accepted)

@@ -67,11 +67,11 @@ class Desk:
         stamp = Stamp(77, decided * 1_000 + 7, decided)
         return self.newcomers.written(self.body(found), self.policy, stamp)
 
-    def slow(self, found: Fact, decided: int) -> tuple[bytes, bytes, int]:
+    def slow(self, found: Fact, decided: int) -> tuple[bytes, bytes, int, bool]:
         """By the law."""
         stamp = Stamp(77, decided * 1_000 + 7, decided)
         told = self.writer.written(fold(EMPTY, found), self.policy, decided, found.accepted, stamp)
-        return told.state, told.decision, found.accepted
+        return told.state, told.decision, found.accepted, found.denies
 
     def taught(self, found: Fact) -> Newcomer | None:
         """What templates give once the shape was seen often enough."""

@@ -56,7 +56,8 @@ class Connector:
         self._waiting = Waiting()
         self._committed: dict[int, int] = {}
         self._confirm_at = 0.0
-        #: It begins at its last commit, which may be behind what it said last: nobody is misled.
+        #: It begins at its last commit, also where it lost its partitions for a while: that may be
+        #: behind what it said last, and nobody is misled.
         self._held_by: tuple[str, ...] = ("restarted",)
 
     @property
@@ -75,6 +76,7 @@ class Connector:
             match happened:
                 case Gained():
                     self._tracks[happened.partition] = Track.start(happened)
+                    self._held_by = ("restarted",)
                 case Lost():
                     self._tracks.pop(happened.partition, None)
                     self._committed.pop(happened.partition, None)
