@@ -13,6 +13,7 @@ from schemas.names import CLAIM_KEY
 from tests.support.checker import records as checker
 from tests.support.checker.facts import Pair
 from tests.support.checker.findings import Finding, Report, shown
+from tests.support.checker.submitted import acknowledged
 
 #: Digits of a contact's token, and how many contacts are told of for each category.
 _DIGITS: Final = 34
@@ -53,8 +54,13 @@ def _about(contact: str, history: checker.History, saved: dict[str, list[str]]) 
     logged = [one for one in history.log if one.fact.contact == contact]
     parties = {one.fact.party for one in logged} - {None}
     logged += [one for one in history.log if one.fact.contact is None and one.fact.party in parties]
+    acked = acknowledged(history.ops) or {}
     yield from _last(
-        "log", (f"{_place(one)} at={one.at} {shown(one.fact)}" for one in _by_time(logged))
+        "log",
+        (
+            f"{_place(one)} at={one.at} acked={acked.get(one.fact.id)} {shown(one.fact)}"
+            for one in _by_time(logged)
+        ),
     )
     yield from _last("state", saved.get(contact, ()))
     decided = [one for one in history.decided if one.contact == contact]
