@@ -64,7 +64,7 @@ def test_both_stacks_are_of_one_version() -> None:
 def test_compose_runs_every_worker_of_the_stack() -> None:
     """Each module that `noli up` starts is a service, and nothing else is."""
     app = apps.App("crm", Path("/apps/crm.yaml"))
-    ours = {row.module for row in workers.table([app], 1)}
+    ours = {row.module for row in workers.table([app], 1, statistics=True)}
     commands = [
         service["command"][0]
         for name, service in compose()["services"].items()
