@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from noli.board.asked import Asked
 from noli.domain.contact import Contact
@@ -15,16 +15,25 @@ from noli.evidence.deliveries import Deliveries
 from noli.evidence.history import History
 from noli.evidence.turns import Turns
 from noli.runtime import clock
+from noli.runtime.aside import aside
+from noli.runtime.problem import unavailable
+from noli.runtime.scan import LogUnavailable
 from noli.runtime.settings import Settings
+from noli.runtime.slots import Slots
 from noli.runtime.spans import Spans
 from noli.wire.apps import App
 from schemas.codec import Codec
 from schemas.names import RECEIPTS
 
+#: Readers at once: each reads at the speed of the broker.
+AT_ONCE: Final = 2
+_RETRY_AFTER_S: Final = 5
 #: Seconds that the contact's facts may take to be read; beyond, nothing is answered.
 FACTS_S: Final = 60.0
 #: Seconds that receipts are then searched; beyond, what was found is told, and what was searched.
 RECEIPTS_S: Final = 20.0
+
+T = TypeVar("T")
 
 
 class Late(Exception):
@@ -87,8 +96,25 @@ class Archive:
         return history.read(self.settings, self.codec, key, passed)
 
 
-def why(error: Exception) -> str:
-    """What to tell whoever asked, of `Late` or `LogUnavailable`."""
+class Readers:
+    """Those who read the log for somebody now: few at once, on threads of their own."""
+
+    def __init__(self) -> None:
+        self._slots = Slots()
+
+    async def read(self, look: Callable[[], T], failed: Callable[[], None]) -> T:
+        """What `look` returns. Raises `Problem`: 429 while others read, 503 where it cannot be."""
+        self._slots.take(AT_ONCE, "others are reading the log; wait a moment")
+        try:
+            return await aside(look)
+        except (Late, LogUnavailable) as error:
+            failed()
+            raise unavailable(_why(error), _RETRY_AFTER_S) from error
+        finally:
+            self._slots.free()
+
+
+def _why(error: Exception) -> str:
     if isinstance(error, Late):
         return (
             f"this contact's part of the log was not read within {FACTS_S:g} s; ask again when the "

@@ -14,8 +14,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from noli.board import archive as archives
-from noli.board.archive import Late, Looking
+from noli.board.archive import Looking, Readers
 from noli.domain import times
 from noli.domain.channel import CHANNEL_BIT, PURPOSE_BIT, Channel, Purpose
 from noli.domain.contact import Contact, Unreadable, normalise
@@ -25,30 +24,25 @@ from noli.evidence import explanation
 from noli.evidence.history import History
 from noli.runtime import clock, httpserver, questions
 from noli.runtime.apikeys import Keyring
-from noli.runtime.aside import aside
 from noli.runtime.httpserver import json_response
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import board as metrics
-from noli.runtime.problem import unavailable
-from noli.runtime.scan import LogUnavailable
-from noli.runtime.slots import Slots
 
 log = get_logger()
 
 Json = dict[str, Any]
 
-#: Posts at once, and bytes and seconds that a body may take.
-AT_ONCE: Final = 2
+#: Bytes and seconds that a body may take.
 _BODY_MAX: Final = 64_000
 _BODY_TIMEOUT_S: Final = 5.0
-_RETRY_AFTER_S: Final = 5
 
 _ONCE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
 
-def handler(keyring: Keyring, archive: Looking) -> Callable[[Request], Awaitable[Response]]:
+def handler(
+    keyring: Keyring, archive: Looking, readers: Readers
+) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint: 200, 4xx, 429 while others are under way, 503 where the log is not there."""
-    slots = Slots()
 
     async def post_decisions(request: Request) -> Response:
         headers = request.headers
@@ -59,14 +53,8 @@ def handler(keyring: Keyring, archive: Looking) -> Callable[[Request], Awaitable
         now = clock.now_ms()
         asked = questions.read(body, headers)
         questions.past_only(asked, now)
-        slots.take(AT_ONCE, "others are reading the log; wait a moment")
-        try:
-            found = await aside(partial(_answers, archive, asked, now))
-        except (Late, LogUnavailable) as error:
-            metrics.PAST.labels("failed").inc()
-            raise unavailable(archives.why(error), _RETRY_AFTER_S) from error
-        finally:
-            slots.free()
+        look = partial(_answers, archive, asked, now)
+        found = await readers.read(look, metrics.PAST.labels("failed").inc)
         metrics.PAST.labels("answered").inc()
         # Who asked and when is evidence too; about whom is not for a log.
         log.info("past", key=key.name, questions=len(asked))

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from noli.board import decisions, documents, page, stream, timeline
 from noli.board.access import Door
-from noli.board.archive import Looking
+from noli.board.archive import Looking, Readers
 from noli.board.hub import Hub
 from noli.board.known import Known
 from noli.board.standing import overall, standing, standings
@@ -43,18 +43,19 @@ class Parts:
 def application(parts: Parts) -> ASGIApp:
     """The routes of the board."""
     description = resources.files("noli.board").joinpath("openapi.json").read_text("utf-8")
+    readers = Readers()
     return httpserver.application(
         [
             *_board(parts),
             *_session(parts.door),
             Route(
                 "/v1/contacts/timeline",
-                timeline.handler(parts.door.keyring, parts.archive),
+                timeline.handler(parts.door.keyring, parts.archive, readers),
                 methods=["POST"],
             ),
             Route(
                 "/v1/decisions",
-                decisions.handler(parts.door.keyring, parts.archive),
+                decisions.handler(parts.door.keyring, parts.archive, readers),
                 methods=["POST"],
             ),
             *page.routes(parts.runbooks_url),

@@ -13,9 +13,8 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from noli.board import archive as archives
 from noli.board import asked
-from noli.board.archive import Found, Late, Looking
+from noli.board.archive import Found, Looking, Readers
 from noli.board.asked import Asked
 from noli.domain import times, wording
 from noli.domain.wording import Language
@@ -26,30 +25,24 @@ from noli.evidence.history import Entry
 from noli.evidence.turns import Turn
 from noli.runtime import clock, httpserver
 from noli.runtime.apikeys import Keyring
-from noli.runtime.aside import aside
 from noli.runtime.httpserver import json_response
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import board as metrics
-from noli.runtime.problem import unavailable
-from noli.runtime.scan import LogUnavailable
-from noli.runtime.slots import Slots
 
 log = get_logger()
 
 Json = dict[str, Any]
 
-#: Timelines at once: each reads at the speed of the broker.
-AT_ONCE: Final = 2
-_RETRY_AFTER_S: Final = 5
 _BODY_MAX: Final = 4_096
 _BODY_TIMEOUT_S: Final = 5.0
 
 _ONCE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
 
-def handler(keyring: Keyring, archive: Looking) -> Callable[[Request], Awaitable[Response]]:
+def handler(
+    keyring: Keyring, archive: Looking, readers: Readers
+) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint: 200, 4xx, 429 while others are under way, 503 where the log is not there."""
-    slots = Slots()
 
     async def post_timeline(request: Request) -> Response:
         headers = request.headers
@@ -59,15 +52,9 @@ def handler(keyring: Keyring, archive: Looking) -> Callable[[Request], Awaitable
         )
         body = await httpserver.read_body(request, _BODY_MAX, _BODY_TIMEOUT_S)
         question = asked.read(body, headers)
-        slots.take(AT_ONCE, "others are reading the log; wait a moment")
         began = clock.steady()
-        try:
-            found = await aside(partial(_answered, archive, question))
-        except (Late, LogUnavailable) as error:
-            metrics.TIMELINES.labels("failed").inc()
-            raise unavailable(archives.why(error), _RETRY_AFTER_S) from error
-        finally:
-            slots.free()
+        look = partial(_answered, archive, question)
+        found = await readers.read(look, metrics.TIMELINES.labels("failed").inc)
         whole = found["receipts"]["complete"]
         metrics.TIMELINES.labels("answered" if whole else "partial").inc()
         seconds = round(clock.steady() - began, 1)

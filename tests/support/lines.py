@@ -6,7 +6,7 @@ import threading
 from typing import Final
 
 from noli import wire
-from noli.board import timeline
+from noli.board import archive
 from noli.board.archive import Found
 from noli.board.asked import Asked
 from noli.domain.contact import Contact, normalise
@@ -64,7 +64,7 @@ class Shelf:
         return self._answer(len(self.read)).history
 
     def _answer(self, asked: int) -> Found:
-        if asked == timeline.AT_ONCE:
+        if asked == archive.AT_ONCE:
             self.full.set()
         if self.gate is not None:
             assert self.gate.wait(10)

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from noli.board import timeline
+from noli.board import archive
 from noli.board.archive import Late
 from noli.board.asked import Asked
 from noli.domain import times
@@ -130,7 +130,7 @@ async def test_only_a_few_read_the_log_at_once(tmp_path: Path) -> None:
     shelf.gate = threading.Event()
     board = service(tmp_path, shelf)
     async with asyncio.TaskGroup() as tasks:
-        first = [tasks.create_task(ask(board)) for _ in range(timeline.AT_ONCE)]
+        first = [tasks.create_task(ask(board)) for _ in range(archive.AT_ONCE)]
         assert await asyncio.to_thread(shelf.full.wait, 10)
         assert (await ask(board)).status_code == 429
         shelf.gate.set()
