@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from noli.runtime import scan
-from noli.runtime.beside import Behind, Beside
-from noli.runtime.clock import now_ms, steady
+from noli.runtime.beside import Beside
+from noli.runtime.clock import now_ms
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import campaigns as metrics
 from noli.wire.campaigns import CAMPAIGN, CAMPAIGN_BEACON, campaign_key, campaign_record
 from schemas.codec import Codec, UnreadableError
 from schemas.names import ALIGNMENT, APPS, BEACON_KEY, CALLS, CAMPAIGNS
 from streams.watch.campaigns import CampaignBook, Known
-from streams.watch.fatal import fatal
 from streams.watch.hands import Hands
-from streams.watch.room import EVERY_S, STALE_S
+from streams.watch.rhythm import DELIVERY_S, Rhythm
 from streams.watch.serving import Serving
 
 if TYPE_CHECKING:
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
 _TOPICS: Final = (CAMPAIGNS, ALIGNMENT, APPS)
 #: For reading all of that at the start, and for the brokers to tell where the calls end, seconds.
 _START_S: Final = 300.0
-#: A record that the broker has not taken by then will not be taken, in seconds.
-_DELIVERY_S: Final = 15.0
 
 #: A record to be published: its partition, key and value.
 _Outgoing = tuple[int, bytes, bytes]
@@ -53,7 +48,6 @@ class CampaignRoom:
         self._settings = settings
         self._codec = codec
         self._log = get_logger()
-        self._closing = asyncio.Event()
         self._known = Known()
         self._serving = Serving(codec)
         self._beside = Beside(settings, _TOPICS, self._heard)
@@ -65,26 +59,24 @@ class CampaignRoom:
         self._ends: dict[int, tuple[int, int]] = {}
         #: Per partition: the next offset of noli.campaigns, if nobody else writes there.
         self._next: dict[int, int] = {}
-        self._told_at = steady()
-        self._told = False
+        self._rhythm = Rhythm("campaigns", settings.instance, self._hands, self)
         self._target: Any = None
 
     def enter(self, app: faust.App) -> None:
         """One agent on the calls, one task that publishes."""
         self._target = app.topic(CAMPAIGNS, key_type=bytes, value_type=bytes)
         self._hands.enter(app, "campaigns")
-        app.task(self._publish_often)
+        app.task(self._rhythm.run)
 
     async def aclose(self) -> None:
         """Follow no longer."""
-        self._closing.set()
+        self._rhythm.close()
         await self._beside.aclose()
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Ready once what is owned was published, and lately."""
-        late = steady() - self._told_at
-        ok = self._told and self._hands.opened and late < 5 * EVERY_S
-        return ok, {"campaigns_published_s_ago": round(late, 1)}
+        ready, late = self._rhythm.ready()
+        return ready, {"campaigns_published_s_ago": late}
 
     def _heard(self, record: Record) -> None:
         try:
@@ -102,47 +94,19 @@ class CampaignRoom:
         self._next.pop(partition, None)
         return CampaignBook(partition, self._codec, self._known, now_ms)
 
-    async def _publish_often(self) -> None:
-        with fatal(self._settings.instance):
-            await self._beside.caught_up(_TOPICS, _START_S)
-            while not self._closing.is_set():
-                began = steady()
-                await self._publish()
-                with suppress(TimeoutError):  # it is time again
-                    async with asyncio.timeout(max(0.0, began + EVERY_S - steady())):
-                        await self._closing.wait()
+    async def known(self) -> None:
+        """Return once campaigns, and who has confirmed their holds, were read whole."""
+        await self._beside.caught_up(_TOPICS, _START_S)
 
-    async def _publish(self) -> None:
-        """What changed, then the beacons; then acknowledge what that rests on."""
-        if steady() - self._told_at > STALE_S:
-            # We were stopped, perhaps: nothing of ours is believed.
-            self._hands.forget(self._hands.books)
-        try:
-            if not self._hands.opened:
-                await self._open()
-            began = steady()
-            async with self._hands.lock:
-                await self._ask()
-                found = self._found(now_ms())
-                upto = self._hands.positions()
-        except (Behind, scan.LogUnavailable) as error:
-            self._log.warning("campaigns.not_known", why=str(error))
-            return
-        if steady() - began > STALE_S:
-            self._hands.forget(self._hands.books)
-            return
+    async def found(self) -> list[_Outgoing]:
+        """What changed."""
+        await self._ask()
+        return self._changed(now_ms())
+
+    async def deliver(self, found: list[_Outgoing], upto: Mapping[int, int]) -> None:
+        """What changed, then the beacons."""
         await self._deliver(found)
         await self._deliver(self._beacons(upto))
-        self._told_at, self._told = steady(), True
-        self._hands.acknowledge(upto)
-        self._tell()
-
-    async def _open(self) -> None:
-        """Take up what came to us; that may take long, and is no sign of having been stopped."""
-        await self._beside.caught_up([CAMPAIGNS], _START_S)
-        async with self._hands.lock:
-            await self._hands.open()
-        self._told_at = steady()
 
     async def _ask(self) -> None:
         """Where the calls end now; a partition that has yet to get there keeps its end."""
@@ -154,7 +118,7 @@ class CampaignRoom:
                 book.replaced(ends[number])
             self._ends.setdefault(number, (ends[number], asked))
 
-    def _found(self, now: int) -> list[_Outgoing]:
+    def _changed(self, now: int) -> list[_Outgoing]:
         found = []
         for number, book in self._hands.books.items():
             for tally in book.publishable(self._serving.confirmed, now):
@@ -185,7 +149,7 @@ class CampaignRoom:
             await self._target.send(partition=number, key=key, value=value)
             for number, key, value in found
         ]
-        async with asyncio.timeout(_DELIVERY_S):
+        async with asyncio.timeout(DELIVERY_S):
             placed = await asyncio.gather(*sent)
         for place in sorted((place.partition, place.offset) for place in placed):
             self._stands(*place)
@@ -198,7 +162,7 @@ class CampaignRoom:
                 book.restate()
         self._next[partition] = offset + 1
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
         """For Prometheus."""
         tallies = [tally for book in self._hands.books.values() for tally in book.all()]
         metrics.OVER.set(sum(tally.over for tally in tallies))

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from noli.runtime import scan
-from noli.runtime.beside import Behind
-from noli.runtime.clock import now_ms, steady
-from noli.runtime.logging import get_logger
+from noli.runtime.clock import now_ms
 from noli.wire.alignment import OVERALL, Aligned, Origin
 from schemas.names import ALIGNMENT, RECEIPTS
 from streams.watch.alignment import Signature, overall
 from streams.watch.book import Book
-from streams.watch.fatal import fatal
 from streams.watch.hands import Hands
+from streams.watch.rhythm import DELIVERY_S, Rhythm
 from streams.watch.telling import Telling
 from streams.watch.world import Surroundings
 
@@ -26,15 +22,12 @@ if TYPE_CHECKING:
     from noli.runtime.settings import Settings
     from schemas.codec import Codec
 
-#: Between two times of publishing, in seconds: as often as connectors report.
-EVERY_S: Final = 1.0
-#: A publication that took longer between knowing and sending is not sent, in seconds: the process
-#: was stopped meanwhile, and another one may own the partition by now (session: 6 s).
-STALE_S: Final = 4.0
-#: A record that the broker has not taken by then will not be taken, in seconds.
-_DELIVERY_S: Final = 15.0
 #: Whoever owns this partition publishes the number of all applications together.
 _FIRST: Final = 0
+
+
+#: What is published, by the partition whose owner does.
+Found = dict[int, list[Aligned]]
 
 
 class Room(Protocol):
@@ -56,77 +49,42 @@ class AlignmentRoom:
     def __init__(self, settings: Settings, codec: Codec) -> None:
         self._settings = settings
         self._codec = codec
-        self._log = get_logger()
-        self._closing = asyncio.Event()
         self._hands = Hands(settings, RECEIPTS, self._book)
         self._around = Surroundings(settings, codec)
         self._telling = Telling()
-        self._told_at = steady()
-        self._began = False
+        self._rhythm = Rhythm("alignment", settings.instance, self._hands, self)
         self._target: Any = None
 
     def enter(self, app: faust.App) -> None:
         """One agent on the receipts, one task that publishes."""
         self._target = app.topic(ALIGNMENT, key_type=bytes, value_type=bytes)
         self._hands.enter(app, "alignment")
-        app.task(self._publish_often)
+        app.task(self._rhythm.run)
 
     async def aclose(self) -> None:
         """Follow no longer."""
-        self._closing.set()
+        self._rhythm.close()
         await self._around.aclose()
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Ready once what is owned was published, and lately."""
-        late = steady() - self._told_at
-        ok = self._began and self._hands.opened and late < 5 * EVERY_S
-        return ok, {"partitions": len(self._hands.owned), "published_s_ago": round(late, 1)}
+        ready, late = self._rhythm.ready()
+        return ready, {"partitions": len(self._hands.owned), "published_s_ago": late}
 
     def _book(self, partition: int) -> Book:
         return Book(partition, self._codec, self._around.aligned, self._around.world)
 
-    async def _publish_often(self) -> None:
-        with fatal(self._settings.instance):
-            await self._around.known_whole()
-            while not self._closing.is_set():
-                began = steady()
-                await self._publish()
-                with suppress(TimeoutError):  # it is time again
-                    async with asyncio.timeout(max(0.0, began + EVERY_S - steady())):
-                        await self._closing.wait()
-
-    async def _publish(self) -> None:
-        """Everything owned, as it stands; then acknowledge what that rests on."""
-        if steady() - self._told_at > STALE_S:
-            # We were stopped, perhaps: nothing of ours is believed.
-            self._hands.forget(self._hands.books)
-        try:
-            if not self._hands.opened:
-                await self._open()
-            began = steady()
-            async with self._hands.lock:
-                await self._hands.overtake(await self._around.ends())
-                await self._around.known()  # last: what holds back and stands before is then read
-                found = self._found()
-                upto = self._hands.positions()
-        except (Behind, scan.LogUnavailable) as error:
-            self._log.warning("alignment.not_known", why=str(error))
-            return
-        if steady() - began > STALE_S:
-            return
-        await self._deliver([one for each in found.values() for one in each])
-        self._told_at, self._began = steady(), True
-        self._acknowledge(found, upto)
-        self._telling.tell(self._around.aligned, self._around.world)
-
-    async def _open(self) -> None:
-        """Take up what came to us; that may take long, and is no sign of having been stopped."""
+    async def known(self) -> None:
+        """Return once whatever may hold an application back was read whole."""
         await self._around.known_whole()
-        async with self._hands.lock:
-            await self._hands.open()
-        self._told_at = steady()
 
-    def _found(self) -> dict[int, list[Aligned]]:
+    async def found(self) -> Found:
+        """Everything owned, as it stands."""
+        await self._hands.overtake(await self._around.ends())
+        await self._around.known()  # last: what holds back and stands before is then read
+        return self._standing()
+
+    def _standing(self) -> Found:
         now, world, watcher = now_ms(), self._around.world, self._settings.instance
         found = {
             partition: book.publishable(world, watcher, now)
@@ -140,19 +98,21 @@ class AlignmentRoom:
             found.setdefault(_FIRST, []).append(overall(latest, world.apps, sign))
         return found
 
-    async def _deliver(self, found: list[Aligned]) -> None:
+    async def deliver(self, found: Found, upto: Mapping[int, int]) -> None:
         """Return once the broker has all; anything else ends the process."""
         sent = [
             await self._target.send(
                 key=one.app.encode(), value=self._codec.encode("noli.Alignment", one.datum())
             )
-            for one in found
+            for each in found.values()
+            for one in each
         ]
-        async with asyncio.timeout(_DELIVERY_S):
+        async with asyncio.timeout(DELIVERY_S):
             await asyncio.gather(*sent)
-
-    def _acknowledge(self, found: Mapping[int, list[Aligned]], upto: Mapping[int, int]) -> None:
         for partition in upto:
             if (book := self._hands.books.get(partition)) is not None:
                 book.published(one for one in found[partition] if one.app != OVERALL)
-        self._hands.acknowledge(upto)
+
+    def tell(self) -> None:
+        """For Prometheus."""
+        self._telling.tell(self._around.aligned, self._around.world)
