@@ -28,6 +28,7 @@ from confluent_kafka import (
 
 from noli.runtime.backlog import Backlog
 from noli.runtime.clock import now_ms
+from noli.runtime.committed import Committed
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.heights import Heights
 from noli.runtime.kafka import consumer_config, mends_itself
@@ -105,7 +106,7 @@ class Lanes:
         self._backlog = Backlog()
         #: Next offset to commit, per lane and partition.
         self.position: dict[tuple[str, int], int] = {}
-        self._committed: dict[tuple[str, int], tuple[int, str]] = {}
+        self._committed = Committed()
         self._wait_s = _IDLE_WAIT_S
         self._follow_now = False
         self._starts: dict[tuple[str, int], int] = {}
@@ -226,15 +227,11 @@ class Lanes:
             self._rest[topic] = [each for each in rest if each.partition() != partition]
         for topic in self.topics:
             self.position.pop((topic, partition), None)
-            self._committed.pop((topic, partition), None)
+            self._committed.forget((topic, partition))
 
     def commit(self, *, wait: bool = False) -> None:
         """Commit the positions that moved, of owned partitions only, through the group member."""
-        moved = {
-            place: said
-            for place, said in self._to_commit().items()
-            if self._committed.get(place) != said
-        }
+        moved = self._committed.moved(self._to_commit())
         if not moved:
             return
         offsets = [TopicPartition(*place, at, metadata=text) for place, (at, text) in moved.items()]
@@ -247,7 +244,7 @@ class Lanes:
         except KafkaException as error:
             self._refused(error.args[0])
         else:
-            self._committed.update(moved)
+            self._committed.asked(moved)
             failpoint(Failpoint.PROCESSOR_AFTER_COMMIT)
 
     def _to_commit(self) -> dict[tuple[str, int], tuple[int, str]]:
@@ -375,7 +372,7 @@ class Lanes:
         clients.COMMIT_FAILURES.labels(self.group, error.name()).inc()
         self._log.warning("commit.refused", error=error.name())
         # What was refused is committed again with the next progress, if it is still ours then.
-        self._committed.clear()
+        self._committed.forget_all()
         if error.code() not in _FENCED and not error.retriable():
             raise LanesError(f"commit refused: {error.str()}")
 
