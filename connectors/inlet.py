@@ -24,7 +24,7 @@ from confluent_kafka import (
 
 from noli.runtime import broker
 from noli.runtime.clientstats import heard_by, lags
-from noli.runtime.clock import now_ms
+from noli.runtime.clock import now_ms, steady
 from noli.runtime.heights import Heights
 from noli.runtime.kafka import consumer_config, is_transient, mends_itself, watermarks
 from noli.runtime.logging import get_logger
@@ -38,6 +38,8 @@ _IDLE_S: Final = 0.2
 _MS_PER_S: Final = 1000
 #: How long the broker may take to answer about offsets, in seconds.
 _OFFSETS_S: Final = 10.0
+#: And, of all that an assignment gives, within it, in seconds.
+_LOOK_S: Final = 3.0
 #: How a commit names the topic it is of.
 _TOPIC: Final = "topic"
 
@@ -217,11 +219,10 @@ class Inlet:
                 raise InletError(f"committed offset: {place.error.str()}")
         # Never the reset policy: an application that never committed starts at the beginning,
         # because it may hold nothing yet, and an offset that is gone is an error.
+        deadline = steady() + _LOOK_S
         consumer.assign(
             [
-                TopicPartition(
-                    self._topic, p.partition, OFFSET_BEGINNING if _is_first(p) else p.offset
-                )
+                TopicPartition(self._topic, p.partition, _start(consumer, p, deadline))
                 for p in places
             ]
         )
@@ -288,6 +289,30 @@ class Inlet:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - a public error code
             self.connected = False
+
+
+def _start(consumer: Consumer, place: TopicPartition, deadline: float) -> int:
+    """Where to fetch from: the committed offset, unless the log ends before it.
+
+    A fetch may leave before the partition is paused, and of such an offset it fails. Where nobody
+    tells the end now, it is looked at afterwards all the same.
+    """
+    if _is_first(place):
+        return OFFSET_BEGINNING
+    try:
+        end = _end(consumer, place, max(0.0, deadline - steady()))
+    except KafkaException:
+        return place.offset
+    return OFFSET_BEGINNING if place.offset > end else place.offset
+
+
+def _end(consumer: Consumer, place: TopicPartition, timeout_s: float) -> int:
+    """Where the log ends. Raises `KafkaException`; asks nobody who leads (ADR 20)."""
+    there = TopicPartition(place.topic, place.partition)
+    found = consumer.get_watermark_offsets(there, timeout=timeout_s, cached=False)
+    if found is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - a public error code
+    return found[1]
 
 
 def _is_first(place: TopicPartition) -> bool:
