@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 import pytest
 from confluent_kafka import Producer
 from typer.testing import CliRunner, Result
@@ -20,6 +21,7 @@ from noli import wire
 from noli.cli.load import app as load_app
 from noli.cli.problem import ProblemError
 from noli.cli.register import app
+from noli.cli.stack import ports
 from noli.domain import events, times
 from noli.domain.contact import normalise
 from noli.domain.facts import Fact
@@ -67,16 +69,27 @@ class Desk:
         }
         self._producer = Producer(producer_config(self.settings))
         self._admin = broker.admin(self.settings)
+        self.port = ports.choose(["worker"])["worker"]
 
     def worker(self) -> None:
         """Start the suppress worker as a process of its own."""
-        mine = {"NOLI_DATA": str(self.folder / "worker"), "NOLI_INSTANCE": "suppress-register"}
+        mine = {
+            "NOLI_DATA": str(self.folder / "worker"), "NOLI_INSTANCE": "suppress-register",
+            "NOLI_HTTP_PORT": str(self.port),
+        }  # fmt: skip
         with (self.folder / "worker.log").open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "streams.suppress"],
                 env={**os.environ, **self.environment, **mine},
                 stderr=log,
             )
+
+    def ready(self) -> bool:
+        """Whether the worker has folded all that stood there before it."""
+        try:
+            return httpx2.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
+        except httpx2.ConnectError:
+            return False
 
     def kill(self) -> None:
         """End the worker without a word."""
@@ -159,6 +172,8 @@ def desk(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Des
     """One worker for the module, stopped at its end."""
     made = Desk(stack, tmp_path_factory.mktemp("register"))
     made.worker()
+    # Where nothing was committed yet, what stands there is told once all of it is folded (ADR 18).
+    until(made.ready, "a worker with nothing to fold", 60)
     yield made
     made.process.send_signal(signal.SIGTERM)
     assert made.process.wait(30) == 0, (made.folder / "worker.log").read_text("utf-8")[-2000:]
