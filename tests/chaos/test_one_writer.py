@@ -46,17 +46,21 @@ STOPPED: Final = (
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Household]:
-    """A household in which everything works, and the cleaner never sleeps."""
+    """A household in which everything works."""
     with built(tmp_path_factory.mktemp("writers")) as house:
-        hurry(house.settings(), [STATE, DECISIONS])
         furnished(house)
         yield house
 
 
 @pytest.fixture(scope="module")
 def follower(house: Household) -> Iterator[Follower]:
-    """It reads from the first decision to the last: the cleaner takes none that it has not seen."""
+    """It reads from the first decision to the last; then the cleaner never sleeps.
+
+    Not before: what it took unseen would be a word to an application that nobody had decided.
+    """
     with following(house) as follower:
+        house.log_reader.read()
+        hurry(house.settings(), [STATE, DECISIONS])
         yield follower
 
 
