@@ -191,7 +191,6 @@ class Household:
         found.log = [
             each._replace(topic=PARTIES) if each.fact.id in persons else each for each in found.log
         ]
-        found.decided = recorded.decided(self.codec, self.log_reader.of(DECISIONS))
         found.aligned = list(self._aligned())
         found.receipts = list(self._receipts())
         found.arrivals = list(self._arrivals())
@@ -203,6 +202,9 @@ class Household:
                 for name, held in self.app.held.items()
             }
         }
+        # Last: a word that came meanwhile was decided before it came.
+        self.log_reader.read()
+        found.decided = recorded.decided(self.codec, self.log_reader.of(DECISIONS))
         return found
 
     def next_changes(self) -> dict[tuple[str, int], int | None]:

@@ -84,7 +84,9 @@ class Stage:
     def found(self) -> set[str]:
         """What the checks say: categories of the checker, and ours."""
         history = self.history()
-        found = {finding.category.value for finding in check(history, BOUNDS).findings}
+        report = check(history, BOUNDS)
+        print(report)
+        found = {finding.category.value for finding in report.findings}
         names = {self.house.token(who).hex() for who in self._everybody()}
         newest = {each.contact: each for each in history.decided if each.contact in names}
         changes = self.house.next_changes()
