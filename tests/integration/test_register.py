@@ -9,162 +9,32 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-import httpx2
 import pytest
-from confluent_kafka import Producer
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
-from noli import wire
 from noli.cli.load import app as load_app
 from noli.cli.problem import ProblemError
-from noli.cli.register import app
-from noli.cli.stack import ports
 from noli.domain import events, times
 from noli.domain.contact import normalise
 from noli.domain.facts import Fact
-from noli.domain.token import Pepper, token
-from noli.runtime import broker, registry, scan, subjects
+from noli.domain.token import token
+from noli.runtime import broker
 from noli.runtime.clock import now_ms
-from noli.runtime.kafka import producer_config
-from noli.runtime.partition import partition_of
-from schemas.names import BULK, DECISIONS, GRANTS, OBJECTIONS
-from streams.topology import SUPPRESS
+from schemas.names import BULK, OBJECTIONS
 from tests.support.blackbox import until
+from tests.support.desk import ALWAYS, PEPPER, Decisions, Desk
 from tests.support.stack import Stack
 
-SECRET: Final = "ab" * 32
-PEPPER: Final = Pepper(1, bytes.fromhex(SECRET))
 KNOWN: Final = 2_000
 #: Lines of the load that is killed: three entries of its journal.
 LONG: Final = 24_000
-_FLUSH_S: Final = 30.0
-_ALWAYS: Final = ("--dialect", "fenix-like", "--listed", "1", "--clear", "0")
-
-Decisions = Mapping[bytes, Mapping[str, Any]]
 
 
 def national(number: int) -> str:
     """The number as the register writes it."""
     return f"333{number:07d}"
-
-
-class Desk:
-    """A log, the worker that decides on it, and somebody at the command line."""
-
-    def __init__(self, stack: Stack, folder: Path) -> None:
-        stack.topics(prefix="")
-        self.settings = stack.settings(data=folder / "reader")
-        with subjects.connected(stack.registry) as client:
-            subjects.apply(client, subjects.plan(client))
-        self.codec = registry.codec(self.settings)
-        self.folder = folder
-        self.environment = {
-            "NOLI_KAFKA": stack.kafka,
-            "NOLI_REGISTRY": stack.registry,
-            "NOLI_PEPPER": SECRET,
-            "NOLI_DATA": str(folder / "data"),
-        }
-        self._producer = Producer(producer_config(self.settings))
-        self._admin = broker.admin(self.settings)
-        self.port = ports.choose(["worker"])["worker"]
-
-    def worker(self) -> None:
-        """Start the suppress worker as a process of its own."""
-        mine = {
-            "NOLI_DATA": str(self.folder / "worker"), "NOLI_INSTANCE": "suppress-register",
-            "NOLI_HTTP_PORT": str(self.port),
-        }  # fmt: skip
-        with (self.folder / "worker.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.suppress"],
-                env={**os.environ, **self.environment, **mine},
-                stderr=log,
-            )
-
-    def ready(self) -> bool:
-        """Whether the worker has folded all that stood there before it."""
-        try:
-            return httpx2.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
-        except httpx2.ConnectError:
-            return False
-
-    def kill(self) -> None:
-        """End the worker without a word."""
-        self.process.kill()
-        self.process.wait()
-
-    def put(self, found: Iterable[Fact]) -> None:
-        """Append facts as the intake does, and wait until they are decided on."""
-        self.append(found)
-        until(lambda: self.behind(GRANTS) + self.behind(OBJECTIONS) == 0, "decided", 60)
-
-    def append(self, found: Iterable[Fact]) -> None:
-        """Append facts as the intake does."""
-        for fact in found:
-            assert fact.contact is not None
-            self._producer.produce(
-                OBJECTIONS if fact.denies else GRANTS,
-                self.codec.encode("noli.Intent", wire.fact_to_intent(fact)),
-                token(PEPPER, fact.controller, fact.contact),
-            )
-        assert self._producer.flush(_FLUSH_S) == 0
-
-    def behind(self, topic: str) -> int:
-        """Records of a topic that the worker has not committed."""
-        ends = broker.ends(self._admin, broker.look(self._admin), [topic])[topic]
-        done = self._committed(topic)
-        return sum(end - done.get(partition, 0) for partition, end in ends.items())
-
-    def _committed(self, topic: str) -> dict[int, int]:
-        """Nothing, while the group's coordinator is still loading."""
-        try:
-            return broker.committed(self.settings, SUPPRESS.group, topic)
-        except broker.BrokerUnavailable:
-            return {}
-
-    def decisions(self, controller: str) -> Decisions:
-        """The newest decision of every contact of a controller, by token."""
-        found: dict[bytes, Mapping[str, Any]] = {}
-        for number in range(scan.partitions(self.settings, [DECISIONS])[DECISIONS]):
-            for record in scan.records(self.settings, {DECISIONS: number}):
-                if record.key is not None and len(record.key) == 17:
-                    datum = self.codec.decode(record.value)[1]
-                    if datum["controller"] == controller:
-                        found[record.key] = datum
-        return found
-
-    def order(self, controller: str, of: bytes) -> list[tuple[bytes, Mapping[str, Any]]]:
-        """Every decision about a controller's contacts beside `of`, in the order they were made."""
-        count = scan.partitions(self.settings, [DECISIONS])[DECISIONS]
-        place = {DECISIONS: partition_of(of, count)}
-        made = [
-            (record.key, self.codec.decode(record.value)[1])
-            for record in scan.records(self.settings, place)
-            if record.key is not None and len(record.key) == 17
-        ]
-        return [(key, datum) for key, datum in made if datum["controller"] == controller]
-
-    def answer(self, name: str, lines: Iterable[str]) -> Path:
-        """A file from the register."""
-        path = self.folder / name
-        path.write_text("".join(f"{line}\r\n" for line in lines), "utf-8")
-        return path
-
-    def requested(self, controller: str, *options: str) -> list[str]:
-        """The lines of a list to be verified."""
-        path = self.folder / "request.txt"
-        done = self.register(
-            "request", "--controller", controller, *_ALWAYS[:2], "--out", path, *options
-        )
-        assert done.exit_code == 0, done.output
-        return path.read_bytes().decode().removesuffix("\r\n").split("\r\n")
-
-    def register(self, *arguments: object) -> Result:
-        """`noli register …` as a user runs it."""
-        return CliRunner().invoke(app, [str(a) for a in arguments], env=self.environment)
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +143,7 @@ def test_from_the_list_to_the_verdicts(desk: Desk, controller: str) -> None:
     bad = {41: "rubbish", 500: f"{national(499)},7", 1_999: "33,0"}
     lines = [bad.get(n, f"{national(n)},{int(n in listed)}") for n in numbers]
     answer = desk.answer("answer.txt", lines)
-    given = ("load", answer, "--controller", controller, "--as-of", times.text(as_of), *_ALWAYS)
+    given = ("load", answer, "--controller", controller, "--as-of", times.text(as_of), *ALWAYS)
     done = desk.register(*given)
     assert done.exit_code == 2, done.output
     assert "in force" in done.output
@@ -300,7 +170,7 @@ def test_a_load_killed_goes_on_and_objections_overtake_it(desk: Desk, controller
     answer = desk.answer("long.txt", (f"{national(n)},{n % 2}" for n in range(LONG)))
     as_of = times.text(now_ms() - times.HOUR)
     given = [
-        "load", str(answer), "--controller", controller, "--as-of", as_of, *_ALWAYS, "--no-wait",
+        "load", str(answer), "--controller", controller, "--as-of", as_of, *ALWAYS, "--no-wait",
     ]  # fmt: skip
     desk.put([consent(controller, LONG + 1, now_ms() - times.DAY)])
     journals = {*(desk.folder / "data").glob("*.json")}
@@ -341,7 +211,7 @@ def test_only_what_the_controller_knows(desk: Desk, controller: str) -> None:
     desk.put([consent(controller, 1, now - times.DAY)])
     answer = desk.answer("known.txt", [f"{national(1)},0", f"{national(2)},1"])
     as_of = times.text(now - times.HOUR)
-    given = ["load", answer, "--controller", controller, "--as-of", as_of, *_ALWAYS]
+    given = ["load", answer, "--controller", controller, "--as-of", as_of, *ALWAYS]
     assert desk.register(*given, "--known-only").exit_code == 0
     assert desk.decisions(controller).keys() == {key(controller, 1)}
     assert desk.register(*given).exit_code == 0
@@ -351,12 +221,12 @@ def test_only_what_the_controller_knows(desk: Desk, controller: str) -> None:
 @pytest.mark.parametrize(
     "options, fact",
     [
-        (["--as-of", "2099-01-01T00:00:00Z", *_ALWAYS], "--as-of is in the future"),
-        (["--as-of", "yesterday", *_ALWAYS], "--as-of is not a moment"),
-        (["--as-of", "2026-01-01T00:00:00Z", *_ALWAYS[:2]], "which outcome means listed"),
+        (["--as-of", "2099-01-01T00:00:00Z", *ALWAYS], "--as-of is in the future"),
+        (["--as-of", "yesterday", *ALWAYS], "--as-of is not a moment"),
+        (["--as-of", "2026-01-01T00:00:00Z", *ALWAYS[:2]], "which outcome means listed"),
         (["--as-of", "2026-01-01T00:00:00Z", "--dialect", "fub"], "there is no dialect fub"),
         (["--as-of", "2026-01-01T00:00:00Z", "--dialect", "csv"], "names no column contact"),
-        (["--as-of", "2026-01-01T00:00:00Z", *_ALWAYS, "--list", "post"], "not for the post list"),
+        (["--as-of", "2026-01-01T00:00:00Z", *ALWAYS, "--list", "post"], "not for the post list"),
     ],
 )
 def test_what_cannot_be_loaded_says_why_and_sends_nothing(
