@@ -14,8 +14,6 @@ import psutil
 import pytest
 
 from noli.cli.demo import application
-from noli.domain import times
-from noli.runtime.clock import now_ms
 from noli.runtime.registry import codec
 from tests.support import blackbox
 from tests.support.blackbox import (
@@ -81,12 +79,12 @@ def test_another_spelling_is_the_same_contact(world: World) -> None:
 @pytest.mark.rule("EVIDENCE")
 def test_what_was_allowed_is_told_beside_what_is(world: World, mobile: Contact) -> None:
     """One question to the lookup: the past comes from the log, by way of the board."""
-    world.client.send(consent(mobile, "sms"))
+    (told,) = world.client.send(consent(mobile, "sms"))
+    consented = {**query(mobile, "sms"), "at": told["accepted"]}
     world.everywhere(mobile, "sms", allowed=True)
-    consented = {**query(mobile, "sms"), "at": times.text(now_ms())}
-    world.client.send(objection(mobile))
+    (told,) = world.client.send(objection(mobile))
+    objected = {**query(mobile, "sms"), "at": told["accepted"]}
     world.everywhere(mobile, "sms", allowed=False)
-    objected = {**query(mobile, "sms"), "at": times.text(now_ms())}
     world.client.send(consent(mobile, "sms"))
     world.everywhere(mobile, "sms", allowed=True)
     before = {**query(mobile, "sms"), "at": "2026-01-01T00:00:00Z"}
