@@ -26,7 +26,13 @@ from noli.runtime import broker
 from noli.runtime.clientstats import heard_by, lags
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.heights import Heights
-from noli.runtime.kafka import consumer_config, is_transient, mends_itself, watermarks
+from noli.runtime.kafka import (
+    consumer_config,
+    is_transient,
+    mends_itself,
+    watermarks,
+    watermarks_now,
+)
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import clients
 from noli.runtime.settings import Settings
@@ -270,7 +276,7 @@ class Inlet:
     def _described(self) -> str:
         """The topic's id. Raises `InletError`."""
         try:
-            return broker.topic_id(self._admin, self._topic, _OFFSETS_S)
+            return broker.topic_ids(self._admin, [self._topic], _OFFSETS_S)[self._topic]
         except broker.BrokerUnavailable as error:
             raise InletError(f"{self._topic} cannot be described: {error}") from error
 
@@ -299,20 +305,12 @@ def _start(consumer: Consumer, place: TopicPartition, deadline: float) -> int:
     """
     if _is_first(place):
         return OFFSET_BEGINNING
+    there = TopicPartition(place.topic, place.partition)
     try:
-        end = _end(consumer, place, max(0.0, deadline - steady()))
+        _, end = watermarks_now(consumer, there, max(0.0, deadline - steady()))
     except KafkaException:
         return place.offset
     return OFFSET_BEGINNING if place.offset > end else place.offset
-
-
-def _end(consumer: Consumer, place: TopicPartition, timeout_s: float) -> int:
-    """Where the log ends. Raises `KafkaException`; asks nobody who leads (ADR 20)."""
-    there = TopicPartition(place.topic, place.partition)
-    found = consumer.get_watermark_offsets(there, timeout=timeout_s, cached=False)
-    if found is None:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - a public error code
-    return found[1]
 
 
 def _is_first(place: TopicPartition) -> bool:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from noli.runtime import clock
 from noli.runtime.apikeys import Key, Keyring, Scope
-from noli.runtime.httpserver import json_response
+from noli.runtime.httpserver import NOT_STORED, json_response
 from noli.runtime.logging import get_logger
 from noli.runtime.problem import Problem
 
@@ -101,7 +101,7 @@ class Door:
         signed = session is not None and self._stands(request.cookies[_cookie(request)])
         by = session.key.name if session is not None and signed else None
         body = {"admitted": signed or self._here(request), "open": self.open, "by": by}
-        return json_response(200, body, {"Cache-Control": "no-store"})
+        return json_response(200, body, NOT_STORED)
 
     def _here(self, request: Request) -> bool:
         """Open, and called by the name of this machine: another name may be a rebound one."""

@@ -7,7 +7,7 @@ gives. It reads partitions of the log: few contacts at once, bounded in time.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
@@ -20,11 +20,13 @@ from noli.domain.channel import CHANNEL_BIT, PURPOSE_BIT, Channel, Purpose
 from noli.domain.contact import Contact, Unreadable, normalise
 from noli.domain.facts import EVERY_BRAND
 from noli.domain.question import Question
+from noli.domain.reason import Reason
+from noli.domain.verdict import Verdict
 from noli.evidence import explanation
 from noli.evidence.history import History
 from noli.runtime import clock, httpserver, questions
 from noli.runtime.apikeys import Keyring
-from noli.runtime.httpserver import json_response
+from noli.runtime.httpserver import NOT_STORED, json_response
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import board as metrics
 
@@ -35,8 +37,6 @@ Json = dict[str, Any]
 #: Bytes and seconds that a body may take.
 _BODY_MAX: Final = 64_000
 _BODY_TIMEOUT_S: Final = 5.0
-
-_ONCE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
 
 def handler(
@@ -58,7 +58,7 @@ def handler(
         metrics.PAST.labels("answered").inc()
         # Who asked and when is evidence too; about whom is not for a log.
         log.info("past", key=key.name, questions=len(asked))
-        return json_response(200, {"decisions": found}, _ONCE)
+        return json_response(200, {"decisions": found}, NOT_STORED)
 
     return post_decisions
 
@@ -71,12 +71,13 @@ def _answers(archive: Looking, asked: list[Question], now: int) -> list[Json]:
         at = now if question.at is None else question.at
         contact = _contact(question)
         if contact is None:
-            found.append(_denied("QUARANTINED", at))
-            continue
-        who = question.controller, contact
-        if who not in read:
-            read[who] = archive.facts(*who)
-        found.append(_answer(question, contact, at, read[who]))
+            verdict = _denied(Reason.QUARANTINED)
+        else:
+            who = question.controller, contact
+            if who not in read:
+                read[who] = archive.facts(*who)
+            verdict = _verdict(question, contact, at, read[who])
+        found.append(_described(verdict, at))
     return found
 
 
@@ -88,10 +89,10 @@ def _contact(question: Question) -> Contact | None:
         return None
 
 
-def _answer(question: Question, contact: Contact, at: int, history: History) -> Json:
+def _verdict(question: Question, contact: Contact, at: int, history: History) -> Verdict:
     """A channel or purpose that nobody has heard of has no basis, as in the copy."""
     if question.channel not in CHANNEL_BIT or question.purpose not in PURPOSE_BIT:
-        return _denied("NO_BASIS", at)
+        return _denied(Reason.NO_BASIS)
     asked = explanation.Question(
         question.controller,
         contact,
@@ -102,23 +103,19 @@ def _answer(question: Question, contact: Contact, at: int, history: History) -> 
         question.product,
     )
     (found,) = explanation.explain(asked, history).answers
-    verdict = found.verdict
+    return found.verdict
+
+
+def _denied(reason: Reason) -> Verdict:
+    return Verdict(allowed=False, basis=None, reasons=(reason,), conditions=(), until=None)
+
+
+def _described(verdict: Verdict, at: int) -> Json:
     return {
         "allowed": verdict.allowed,
         "basis": verdict.basis,
         "reasons": list(verdict.reasons),
         "conditions": list(verdict.conditions),
         "until": None if verdict.until is None else times.text(verdict.until),
-        "as_of": times.text(at),
-    }
-
-
-def _denied(reason: str, at: int) -> Json:
-    return {
-        "allowed": False,
-        "basis": None,
-        "reasons": [reason],
-        "conditions": [],
-        "until": None,
         "as_of": times.text(at),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
@@ -19,12 +18,11 @@ from noli.board.hub import Hub
 from noli.board.known import Known
 from noli.board.standing import overall, standing, standings
 from noli.runtime import apidocs, clock, httpserver
-from noli.runtime.httpserver import json_response
+from noli.runtime.httpserver import NOT_STORED, json_response
 from noli.runtime.problem import Problem, unavailable
 from noli.runtime.slots import Slots
 
 #: What is asked once is not kept by anybody on the way: it is old a second later.
-_ONCE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 _RETRY_AFTER_S: Final = 1
 
 
@@ -73,7 +71,7 @@ def _board(parts: Parts) -> list[Route]:
         now = clock.now_ms()
         each = standings(parts.known, now)
         body = documents.alignment(overall(parts.known, each, now), each, now)
-        return json_response(200, body, _ONCE)
+        return json_response(200, body, NOT_STORED)
 
     async def get_app(request: Request) -> Response:
         _admitted(parts, request)
@@ -84,7 +82,7 @@ def _board(parts: Parts) -> list[Route]:
         now = clock.now_ms()
         one = standing(apps[name], parts.known.alignment.get(name), now)
         canary, curve = parts.known.canaries.get(name), parts.known.lags.curve(name, now)
-        return json_response(200, documents.app_page(one, canary, curve, now), _ONCE)
+        return json_response(200, documents.app_page(one, canary, curve, now), NOT_STORED)
 
     async def get_stream(request: Request) -> Response:
         admitted = parts.door.admit(request)

@@ -6,7 +6,7 @@ partitions of the log: bounded in time, few at once, on threads of its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from noli.evidence.history import Entry
 from noli.evidence.turns import Turn
 from noli.runtime import clock, httpserver
 from noli.runtime.apikeys import Keyring
-from noli.runtime.httpserver import json_response
+from noli.runtime.httpserver import NOT_STORED, json_response
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import board as metrics
 
@@ -35,8 +35,6 @@ Json = dict[str, Any]
 
 _BODY_MAX: Final = 4_096
 _BODY_TIMEOUT_S: Final = 5.0
-
-_ONCE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
 
 def handler(
@@ -60,7 +58,7 @@ def handler(
         seconds = round(clock.steady() - began, 1)
         # Who asked and when is evidence too; about whom is not for a log.
         log.info("timeline", key=key.name, entries=len(found["entries"]), seconds=seconds)
-        return json_response(200, found, _ONCE)
+        return json_response(200, found, NOT_STORED)
 
     return post_timeline
 

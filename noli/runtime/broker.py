@@ -76,10 +76,12 @@ def look(client: AdminClient, timeout_s: float = _TIMEOUT_S) -> Cluster:
     return Cluster(str(found.cluster_id), len(found.brokers), sizes, copies)
 
 
-def topic_id(client: AdminClient, topic: str, timeout_s: float = _TIMEOUT_S) -> str:
-    """Kafka's id of a topic: another one once it is made anew. Raises `BrokerUnavailable`."""
-    asked = client.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
-    return str(_result(asked[topic]).topic_id)
+def topic_ids(
+    client: AdminClient, topics: Sequence[str], timeout_s: float = _TIMEOUT_S
+) -> dict[str, str]:
+    """Kafka's id of each topic: another one once it is made anew. Raises `BrokerUnavailable`."""
+    asked = client.describe_topics(TopicCollection([*topics]), request_timeout=timeout_s)
+    return {topic: str(_result(asked[topic]).topic_id) for topic in topics}
 
 
 def observe(client: AdminClient, cluster: Cluster, names: Iterable[str]) -> dict[str, Observed]:

@@ -43,6 +43,9 @@ _BACKLOG: Final = 2048
 _FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 
+#: For answers that no cache keeps.
+NOT_STORED: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
+
 
 def json_response(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer; `body` is whatever JSON can say."""

@@ -104,15 +104,22 @@ def watermarks(consumer: Consumer, place: TopicPartition, timeout_s: float) -> t
     deadline = steady() + timeout_s
     while True:
         try:
-            found = consumer.get_watermark_offsets(place, timeout=timeout_s, cached=False)
+            return watermarks_now(consumer, place, timeout_s)
         except KafkaException as error:
             if error.args[0].code() not in _MOVING or steady() >= deadline:
                 raise
             consumer.list_topics(place.topic, timeout=timeout_s)  # asks who leads now
-            continue
-        if found is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - as above
-        return found
+
+
+def watermarks_now(consumer: Consumer, place: TopicPartition, timeout_s: float) -> tuple[int, int]:
+    """First offset and end, by the leader that is known. Raises `KafkaException`.
+
+    Asks nobody who leads, so a callback may call it (ADR 20).
+    """
+    found = consumer.get_watermark_offsets(place, timeout=timeout_s, cached=False)
+    if found is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - a public error code
+    return found
 
 
 def _properties(over: Config) -> Config:

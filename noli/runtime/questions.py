@@ -91,12 +91,7 @@ def past(asked: Sequence[Question], earliest: int, *, evidence: bool) -> list[in
     ]
     if not evidence and found:
         raise _refused([_error(index, "at", _REMEDY_AT) for index in found])
-    if len(found) > PAST_MAX:
-        detail = f"{len(found)} queries about the past; send at most {PAST_MAX} in one post"
-        raise Problem(413, "too-large", detail)
-    campaigns = [index for index in found if asked[index].campaign is not None]
-    if campaigns:
-        raise _refused([_error(index, "campaign", _REMEDY_CAMPAIGN) for index in campaigns])
+    _check_past(asked, found)
     return found
 
 
@@ -105,7 +100,16 @@ def past_only(asked: Sequence[Question], now: int) -> None:
     ahead = [index for index, each in enumerate(asked) if each.at is not None and each.at > now]
     if ahead:
         raise _refused([_error(index, "at", _REMEDY_AHEAD) for index in ahead])
-    past([each._replace(at=each.at or now) for each in asked], now + 1, evidence=True)
+    _check_past(asked, range(len(asked)))
+
+
+def _check_past(asked: Sequence[Question], found: Sequence[int]) -> None:
+    if len(found) > PAST_MAX:
+        detail = f"{len(found)} queries about the past; send at most {PAST_MAX} in one post"
+        raise Problem(413, "too-large", detail)
+    campaigns = [index for index in found if asked[index].campaign is not None]
+    if campaigns:
+        raise _refused([_error(index, "campaign", _REMEDY_CAMPAIGN) for index in campaigns])
 
 
 def _question(query: _Query) -> Question:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicCollection, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from noli.runtime import violations
+from noli.runtime import broker, violations
 from noli.runtime.clock import now_ms, now_us, steady
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.kafka import admin, consumer_config
@@ -344,12 +344,9 @@ class Takeover:
     def _topic_ids(self) -> dict[str, str]:
         """Kafka's ids of the state and of the decisions."""
         client = admin(self._settings)  # must outlive its futures
-        described = client.describe_topics(
-            TopicCollection([*self._topics]), request_timeout=_ADMIN_TIMEOUT_S
-        )
         try:
-            return {topic: str(described[topic].result().topic_id) for topic in self._topics}
-        except Exception as error:
+            return broker.topic_ids(client, self._topics, _ADMIN_TIMEOUT_S)
+        except broker.BrokerUnavailable as error:
             raise RestoreError(f"{', '.join(self._topics)}: not described: {error}") from error
 
 

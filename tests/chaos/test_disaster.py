@@ -247,7 +247,7 @@ def test_decisions_and_state_are_folded_again_from_the_intents(company: Company)
 def told_again(rig: Rig) -> bool:
     """Whether every owner has told all it knows, and every application reads the topic as it is."""
     settings = rig.settings()
-    topic = broker.topic_id(broker.admin(settings), DECISIONS)
+    topic = broker.topic_ids(broker.admin(settings), [DECISIONS])[DECISIONS]
     texts = [
         text
         for lane in SUPPRESS.lanes
