@@ -28,13 +28,13 @@ from noli.runtime.clock import now_ms, steady
 from noli.runtime.heights import Heights
 from noli.runtime.kafka import (
     consumer_config,
-    is_transient,
     mends_itself,
     watermarks,
     watermarks_now,
 )
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import clients
+from noli.runtime.refusals import Refusals
 from noli.runtime.settings import Settings
 
 #: Records taken at once: at ~0.1 ms each, the event loop is never busy with them for long.
@@ -124,6 +124,7 @@ class Inlet:
         config = consumer_config(settings, group, group_instance_id=settings.instance)
         self._heights = Heights(settings.data, group)
         self._admin = broker.admin(settings)
+        self._refusals = Refusals(group, _MOVED)
         #: Kafka's id of the topic, as it was when its partitions were assigned.
         self._topic_id = ""
         self._told = heard_by("member")
@@ -193,12 +194,12 @@ class Inlet:
         else:
             refusals = [place.error for place in places if place.error is not None]
         for refusal in refusals:
-            clients.COMMIT_FAILURES.labels(self._group, refusal.name()).inc()
-            if refusal.code() not in _MOVED and not is_transient(refusal):
+            if not self._refusals.later(refusal):
                 raise InletError(f"commit refused: {refusal.str()}")
             self._log.warning("commit.put_off", error=refusal.name())
         if not refusals:
             clients.LAST_COMMIT.labels(self._group).set(now_ms() / _MS_PER_S)
+            self._refusals.taken()
             self._heights.committed({(p.topic, p.partition): p.offset for p in offsets})
         return not refusals
 

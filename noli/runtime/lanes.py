@@ -34,6 +34,7 @@ from noli.runtime.heights import Heights
 from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
 from noli.runtime.metrics import clients
+from noli.runtime.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -107,6 +108,7 @@ class Lanes:
         #: Next offset to commit, per lane and partition.
         self.position: dict[tuple[str, int], int] = {}
         self._committed = Committed()
+        self._refusals = Refusals(self.group, _FENCED)
         self._wait_s = _IDLE_WAIT_S
         self._follow_now = False
         self._starts: dict[tuple[str, int], int] = {}
@@ -365,15 +367,15 @@ class Lanes:
             self._refused(error or refusals[0])
         else:
             clients.LAST_COMMIT.labels(self.group).set(now_ms() / _MS_PER_S)
+            self._refusals.taken()
             taken = (place for place in offsets if place.offset >= 0)
             self._heights.committed({(p.topic, p.partition): p.offset for p in taken})
 
     def _refused(self, error: KafkaError) -> None:
-        clients.COMMIT_FAILURES.labels(self.group, error.name()).inc()
         self._log.warning("commit.refused", error=error.name())
         # What was refused is committed again with the next progress, if it is still ours then.
         self._committed.forget_all()
-        if error.code() not in _FENCED and not error.retriable():
+        if not self._refusals.later(error):
             raise LanesError(f"commit refused: {error.str()}")
 
 

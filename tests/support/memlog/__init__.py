@@ -7,9 +7,9 @@
 
 It is held to what the real broker does by `tests.support.logcontract`, run against both. Faults:
 `log.cut` (a client the brokers do not hear), `log.paused` (SIGSTOP: no heartbeat), `log.unheard`
-(appended or not, nobody says), `log.sloth` (fetches that have not come yet), `log.kill`
-(and what it had sent lands late: `log.land`), `log.compact`, `log.lose_tail`, `log.interrupt`
-(called at every point at which a process may die or be overtaken).
+(appended or not, nobody says), `log.sloth` (fetches that have not come yet), `log.refusing` (what
+every commit is answered), `log.kill` (and what it had sent lands late: `log.land`), `log.compact`,
+`log.lose_tail`, `log.interrupt` (called at every point at which a process may die or be overtaken).
 """
 
 from __future__ import annotations

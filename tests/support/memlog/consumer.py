@@ -268,7 +268,9 @@ class Consumer:
         """Store them; an error code where refused."""
         if not self._log.reachable(self._client):
             return KafkaError._TIMED_OUT
-        refused = self._group.refusal(self._member, self._generation)
+        refused = self._log.refusing
+        if refused is None:
+            refused = self._group.refusal(self._member, self._generation)
         if refused is None:
             for place in offsets:
                 committed = Committed(place.offset, place.metadata)

@@ -85,6 +85,8 @@ class Log:
         self.paused: set[str] = set()
         #: Clients whose acknowledgements get lost: their records may be appended, or not.
         self.unheard: set[str] = set()
+        #: What every commit is refused with, as an error code.
+        self.refusing: int | None = None
         #: How likely a fetch of a topic has not arrived yet when a client looks.
         self.sloth: dict[str, float] = {}
         self.late: list[Late] = []
