@@ -26,7 +26,7 @@ MANY: Final = int(os.environ.get("NOLI_SIM") or 0)
 #: Examples of a machine that finds nothing, here; those it needs at most to find a planted bug, by
 #: chance that is new each time more than by the one that is kept.
 FEW: Final = 25
-ENOUGH: Final = 4_000 if MANY else 400
+ENOUGH: Final = 20_000 if MANY else 400
 STEPS: Final = 40
 #: Planted bugs that are found within seconds; the others are looked for where time is given.
 QUICK: Final = 4
