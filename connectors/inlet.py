@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -23,6 +24,7 @@ from confluent_kafka import (
 )
 
 from noli.runtime import broker
+from noli.runtime.callbacks import catchable
 from noli.runtime.clientstats import heard_by, lags
 from noli.runtime.clock import now_ms, steady
 from noli.runtime.heights import Heights
@@ -33,8 +35,9 @@ from noli.runtime.kafka import (
     watermarks_now,
 )
 from noli.runtime.logging import get_logger
+from noli.runtime.membership import NOT_TAKEN_BACK, Membership
 from noli.runtime.metrics import clients
-from noli.runtime.refusals import Refusals
+from noli.runtime.process import die
 from noli.runtime.settings import Settings
 
 #: Records taken at once: at ~0.1 ms each, the event loop is never busy with them for long.
@@ -46,6 +49,8 @@ _MS_PER_S: Final = 1000
 _OFFSETS_S: Final = 10.0
 #: And, of all that an assignment gives, within it, in seconds.
 _LOOK_S: Final = 3.0
+#: A call that takes so long will not return, in seconds: twice all that it may wait for.
+_HANGS_S: Final = 120.0
 #: How a commit names the topic it is of.
 _TOPIC: Final = "topic"
 
@@ -57,6 +62,9 @@ _MOVED: Final = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
     }
 )
+
+
+T = TypeVar("T")
 
 
 class InletError(Exception):
@@ -124,7 +132,7 @@ class Inlet:
         config = consumer_config(settings, group, group_instance_id=settings.instance)
         self._heights = Heights(settings.data, group)
         self._admin = broker.admin(settings)
-        self._refusals = Refusals(group, _MOVED)
+        self._member = Membership(group, _MOVED)
         #: Kafka's id of the topic, as it was when its partitions were assigned.
         self._topic_id = ""
         self._told = heard_by("member")
@@ -136,7 +144,7 @@ class Inlet:
 
     async def read(self) -> list[Happening]:
         """What happened next, in order; empty when nothing did. Raises `InletError`."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._poll)
+        return await self._told_by(self._poll)
 
     async def commit(self, marks: Mapping[int, tuple[int, Mark]]) -> bool:
         """Commit an offset and its mark per partition, synchronously; whether it was taken.
@@ -148,8 +156,15 @@ class Inlet:
             TopicPartition(self._topic, partition, offset, metadata=mark.text())
             for partition, (offset, mark) in marks.items()
         ]
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._commit, offsets)
+        return await self._told_by(partial(self._commit, offsets))
+
+    async def _told_by(self, call: Callable[[], T]) -> T:
+        """What the client answers; one that does not answer any more ends the process."""
+        try:
+            async with asyncio.timeout(_HANGS_S):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        except TimeoutError:
+            die(self._group, f"the Kafka client has not answered for {_HANGS_S:.0f} s")
 
     def pause(self, *, paused: bool) -> None:
         """Stop or go on fetching; the membership is kept up either way."""
@@ -170,6 +185,8 @@ class Inlet:
         self._consumer.close()
 
     def _poll(self) -> list[Happening]:
+        if self._member.is_forgotten():
+            raise InletError(NOT_TAKEN_BACK)
         first = self._consumer.poll(_IDLE_S)
         messages = [first, *self._consumer.consume(_BATCH - 1, 0)] if first is not None else []
         for message in messages:
@@ -194,12 +211,12 @@ class Inlet:
         else:
             refusals = [place.error for place in places if place.error is not None]
         for refusal in refusals:
-            if not self._refusals.later(refusal):
+            if not self._member.later(refusal):
                 raise InletError(f"commit refused: {refusal.str()}")
             self._log.warning("commit.put_off", error=refusal.name())
         if not refusals:
             clients.LAST_COMMIT.labels(self._group).set(now_ms() / _MS_PER_S)
-            self._refusals.taken()
+            self._member.committed()
             self._heights.committed({(p.topic, p.partition): p.offset for p in offsets})
         return not refusals
 
@@ -218,8 +235,10 @@ class Inlet:
             return True
         raise InletError(f"{self._topic}[{message.partition()}]: {error.str()}")
 
+    @catchable(InletError)
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         clients.REBALANCES.labels(self._group, "assigned").inc()
+        self._member.assigned()
         places = consumer.committed(partitions, timeout=_OFFSETS_S)
         for place in places:
             if place.error is not None:
@@ -281,8 +300,10 @@ class Inlet:
         except broker.BrokerUnavailable as error:
             raise InletError(f"{self._topic} cannot be described: {error}") from error
 
+    @catchable(InletError)
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         clients.REBALANCES.labels(self._group, "lost").inc()
+        self._member.out()
         self._owned -= {place.partition for place in partitions}
         self._happened.extend(Lost(place.partition) for place in partitions)
         self._log.info("decisions.lost", partitions=sorted(p.partition for p in partitions))

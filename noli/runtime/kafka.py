@@ -95,6 +95,7 @@ _MOVING: Final = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - what a broker that came back just told
     }
 )
 

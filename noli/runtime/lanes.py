@@ -27,14 +27,15 @@ from confluent_kafka import (
 )
 
 from noli.runtime.backlog import Backlog
+from noli.runtime.callbacks import catchable
 from noli.runtime.clock import now_ms
 from noli.runtime.committed import Committed
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.heights import Heights
 from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
+from noli.runtime.membership import NOT_TAKEN_BACK, Membership
 from noli.runtime.metrics import clients
-from noli.runtime.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -108,7 +109,7 @@ class Lanes:
         #: Next offset to commit, per lane and partition.
         self.position: dict[tuple[str, int], int] = {}
         self._committed = Committed()
-        self._refusals = Refusals(self.group, _FENCED)
+        self._member = Membership(self.group, _FENCED)
         self._wait_s = _IDLE_WAIT_S
         self._follow_now = False
         self._starts: dict[tuple[str, int], int] = {}
@@ -148,6 +149,8 @@ class Lanes:
         A lead lane that was read empty lets one batch of a follower pass: else a trickle on it,
         beside work that takes the loop's time, would keep the followers waiting for ever.
         """
+        if self._member.is_forgotten():
+            raise LanesError(NOT_TAKEN_BACK)
         self._open()
         if self._follow_now:
             self._follow_now = False
@@ -330,8 +333,10 @@ class Lanes:
             return True
         raise LanesError(f"{topic}[{message.partition()}]: {error.str()}")
 
+    @catchable(LanesError)
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         clients.REBALANCES.labels(self.group, "assigned").inc()
+        self._member.assigned()
         self._find_starts(partitions)
         # Nothing flows before the state is restored and claimed: assigned, but paused.
         consumer.assign(
@@ -344,30 +349,34 @@ class Lanes:
         self.gained = {p.partition for p in partitions}
         self._log.info("lanes.assigned", partitions=sorted(self.gained))
 
+    @catchable(LanesError)
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         clients.REBALANCES.labels(self.group, "revoked").inc()
         # Everything in `position` is delivered and stored: it may be committed while still ours.
         self.commit(wait=True)
         self._forget(partitions, "lanes.revoked")
 
+    @catchable(LanesError)
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         clients.REBALANCES.labels(self.group, "lost").inc()
         self._forget(partitions, "lanes.lost")
 
     def _forget(self, partitions: list[TopicPartition], event: str) -> None:
+        self._member.out()
         numbers = {p.partition for p in partitions}
         self._log.info(event, partitions=sorted(numbers))
         self.lost |= numbers & (self.owned | self.gained)
         for number in numbers:
             self.drop(number)
 
+    @catchable(LanesError)
     def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         refusals = [place.error for place in offsets if place.error is not None]
         if error is not None or refusals:
             self._refused(error or refusals[0])
         else:
             clients.LAST_COMMIT.labels(self.group).set(now_ms() / _MS_PER_S)
-            self._refusals.taken()
+            self._member.committed()
             taken = (place for place in offsets if place.offset >= 0)
             self._heights.committed({(p.topic, p.partition): p.offset for p in taken})
 
@@ -375,7 +384,7 @@ class Lanes:
         self._log.warning("commit.refused", error=error.name())
         # What was refused is committed again with the next progress, if it is still ours then.
         self._committed.forget_all()
-        if not self._refusals.later(error):
+        if not self._member.later(error):
             raise LanesError(f"commit refused: {error.str()}")
 
 

@@ -94,8 +94,15 @@ def _unraisable(left: sys.UnraisableHookArgs) -> None:
 
 
 def _in_thread(left: threading.ExceptHookArgs) -> None:
-    """What ended a thread; its others do not know that it is gone."""
+    """What ended a thread; its others do not know that it is gone.
+
+    What is no exception went past everybody who would have told them (noli.runtime.callbacks).
+    """
     _end_without_memory(left.exc_type)
+    kind: type[object] = left.exc_type
+    if not issubclass(kind, BaseException):
+        name = left.thread.name if left.thread else "thread"
+        die(name, f"ended by what is no exception: {left.exc_value}")
     threading.__excepthook__(left)
 
 

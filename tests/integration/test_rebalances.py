@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 
+from connectors import inlet
 from noli.runtime.kafka import consumer_config
 from tests.support.blackbox import until
 from tests.support.stack import Stack
@@ -41,6 +42,24 @@ def test_a_connector_lives_through_rebalances_while_brokers_move(
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.mark.timeout(60)
+async def test_an_error_within_a_callback_reaches_who_reads(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers where a partition begins: the connector ends of it (the rig's seed 1003)."""
+    topic = stack.topic("decisions", PARTITIONS)
+    monkeypatch.setattr(inlet, "_OFFSETS_S", 0.0)
+    reader = inlet.Inlet(stack.settings(instance="asks", data=tmp_path), topic, topic)
+
+    async def reads() -> None:
+        while True:
+            await reader.read()
+
+    with pytest.raises(inlet.InletError, match=r"on_assign: .*_TIMED_OUT"):
+        await reads()
+    await reader.aclose()
 
 
 def gained(process: subprocess.Popen[bytes], output: Path, times: int) -> None:

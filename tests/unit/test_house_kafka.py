@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from tests.support.source import Function, calls, functions, trees
@@ -17,6 +17,8 @@ NEVER: Final = {
 CALLBACKS: Final = frozenset(
     {"on_assign", "on_revoke", "on_lost", "on_commit", "on_delivery", "error_cb", "stats_cb"}
 )
+#: Those of them within which a client may be asked.
+ASKING: Final = frozenset({"on_assign", "on_revoke", "on_lost", "on_commit"})
 #: Calls that forget on whose behalf the client works: made within a callback, the client's next
 #: callback aborts the process (ADR 20). By confluent-kafka's source, those with a CallState.
 NOT_WITHIN: Final = frozenset(
@@ -56,6 +58,23 @@ def test_no_callback_asks_what_aborts_the_next_one() -> None:
     assert wrong == []
 
 
+def test_what_a_client_raises_within_a_callback_can_be_caught() -> None:
+    """Found by the rig's F6, seed 1003: as a bare `KafkaError` it ended a thread in silence."""
+    open_ = {
+        f"{path}: {function.name}"
+        for path, tree in trees(*ROOMS[:3]).items()
+        for function in functions(tree)
+        if function.name in set(_registered(tree, ASKING))
+        and "catchable"
+        not in {ast.unparse(each).partition("(")[0] for each in function.decorator_list}
+    }
+    assert open_ == set()
+    assert {*_registered(trees("connectors")["connectors/inlet.py"], ASKING)} == {
+        "_on_assign",
+        "_on_lost",
+    }
+
+
 def test_a_call_within_a_callback_is_found_wherever_it_hides() -> None:
     """By way of a method, of a function of another module, of a lambda."""
     sources = {
@@ -78,8 +97,8 @@ def test_a_call_within_a_callback_is_found_wherever_it_hides() -> None:
     assert list(_wrong("noli/c.py", {"poll"}, sources)) == ["poll"]
 
 
-def _registered(tree: ast.Module) -> Iterator[str]:
-    """Names of what is given to a client as a callback; of a lambda what it calls."""
+def _registered(tree: ast.Module, which: Collection[str] = CALLBACKS) -> Iterator[str]:
+    """Names of what is given to a client as such a callback; of a lambda what it calls."""
     for node in ast.walk(tree):
         given: list[tuple[str | None, ast.expr]] = []
         if isinstance(node, ast.Call):
@@ -91,7 +110,7 @@ def _registered(tree: ast.Module) -> Iterator[str]:
                 if isinstance(key, ast.Constant) and isinstance(key.value, str)
             ]
         for name, value in given:
-            if name not in CALLBACKS:
+            if name not in which:
                 continue
             if isinstance(value, ast.Lambda):
                 yield from (called for called, _ in calls(value))

@@ -54,6 +54,7 @@ What runs found, by the seed, before it was mended; with each mend came a test t
 |---|---|---|---|
 | 1, 7, 30242 | F6 | asking for committed offsets ended a process by a segmentation fault | [ADR 14](../adr/0014-what-the-rig-broke.md) |
 | 202 (short) | F8, connectors and broker | a read-back withheld who had consented again | [ADR 8](../adr/0008-applications-are-read-back.md) |
+| 83070, 1003 (F6 alone) | F6, broker stopped | an application was told nothing any more; its connector looked alive | [ADR 21](../adr/0021-a-member-that-hears-nothing-ends.md) |
 | 6001 | F5, broker killed | applications and the lookup were called fresh before two objections were decided | [ADR 14](../adr/0014-what-the-rig-broke.md) |
 | 5000 (F27 alone) | F27, no more memory | a connector hung for ever, and answered its probes | [ADR 19](../adr/0019-what-hangs-ends.md) |
 | 5001 (F27 alone) | F27, no more memory | a worker sent no beacon any more, and was ready | [ADR 14](../adr/0014-what-the-rig-broke.md) |

@@ -1,4 +1,7 @@
-"""Commits that are refused: a group that moves to another broker costs nobody a takeover."""
+"""What a group tells its members while brokers are restarted, and what it keeps from them.
+
+A group that moves to another broker costs nobody a takeover; who is not taken back starts anew.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Final
 import pytest
 from confluent_kafka import KafkaError
 
-from noli.runtime.refusals import PATIENCE_S
+from noli.runtime.membership import OUT_S, PATIENCE_S
 from tests.support.sim import rest
 from tests.support.sim.events import CONTACTS, about, consent, event
 from tests.support.sim.world import APPS, SUPPRESSORS, World
@@ -78,6 +81,23 @@ def test_a_group_without_a_coordinator_for_too_long_ends_its_members(world: Worl
     said(world, 4)
     assert ends(world).keys() == MEMBERS
     world.log.refusing = None
+    rest.drain(world)
+    report = rest.at_rest(world)
+    assert report.findings == [], str(report)
+
+
+@pytest.mark.rule("OBJECT")
+def test_a_member_that_is_not_taken_back_starts_anew(world: World) -> None:
+    """Its session ran out, and no assignment comes: it ends, once, and loses nothing."""
+    cut = {SUPPRESSORS[0], APPS[0]}
+    world.log.cut |= cut
+    world.log.pass_time(10)
+    said(world, 2)
+    assert ends(world) == {}
+    world.log.pass_time(OUT_S)
+    said(world, 2)
+    assert ends(world) == {SUPPRESSORS[0]: ["LanesError"], APPS[0]: ["InletError"]}
+    world.log.cut.clear()
     rest.drain(world)
     report = rest.at_rest(world)
     assert report.findings == [], str(report)
