@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -19,6 +20,9 @@ from tests.support.connector import APP, Lab
 from tests.support.decisions import now, row, rows, token
 from tests.support.stack import Stack
 from tests.support.targets import Target
+
+#: Where the first decision stands: behind the claim.
+DECISION: Final = 1
 
 
 @pytest.fixture
@@ -291,7 +295,7 @@ async def test_a_crash_between_applying_and_the_receipt_repeats_it(lab: Lab) -> 
     with pytest.raises(ConnectionError):
         await task
     assert versions(target.applied, 1) == [1]
-    assert lab.committed()[0] < 0
+    assert lab.committed()[0] <= DECISION  # where it began may be committed meanwhile
     async with lab.runner(target):
         await lab.frontier(2)
     assert versions(target.applied, 1) == [1, 1]
@@ -313,7 +317,7 @@ async def test_a_sink_that_breaks_its_contract_ends_the_process(lab: Lab) -> Non
         _, task, _ = await lab.start(Target(answer=answer))  # type: ignore[arg-type]
         with pytest.raises(error):
             await task
-    assert lab.committed()[0] < 0
+    assert lab.committed()[0] <= DECISION  # where it began may be committed meanwhile
 
 
 async def test_a_stop_waits_for_a_batch_in_flight_but_not_for_a_target_that_hangs(lab: Lab) -> None:
