@@ -26,14 +26,9 @@ from confluent_kafka import (
 from noli.runtime import broker
 from noli.runtime.callbacks import catchable
 from noli.runtime.clientstats import heard_by, lags
-from noli.runtime.clock import now_ms, steady
+from noli.runtime.clock import steady
 from noli.runtime.heights import Heights
-from noli.runtime.kafka import (
-    consumer_config,
-    mends_itself,
-    watermarks,
-    watermarks_now,
-)
+from noli.runtime.kafka import consumer_config, mends_itself, watermarks, watermarks_now
 from noli.runtime.logging import get_logger
 from noli.runtime.membership import NOT_TAKEN_BACK, Membership
 from noli.runtime.metrics import clients
@@ -44,7 +39,6 @@ from noli.runtime.settings import Settings
 _BATCH: Final = 200
 #: How long one read waits when nothing is there, in seconds; a stop waits for it at most.
 _IDLE_S: Final = 0.2
-_MS_PER_S: Final = 1000
 #: How long the broker may take to answer about offsets, in seconds.
 _OFFSETS_S: Final = 10.0
 #: And, of all that an assignment gives, within it, in seconds.
@@ -53,16 +47,6 @@ _LOOK_S: Final = 3.0
 _HANGS_S: Final = 120.0
 #: How a commit names the topic it is of.
 _TOPIC: Final = "topic"
-
-#: The group moves on: what is still ours is committed again after the rebalance.
-_MOVED: Final = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-    }
-)
-
 
 T = TypeVar("T")
 
@@ -132,7 +116,7 @@ class Inlet:
         config = consumer_config(settings, group, group_instance_id=settings.instance)
         self._heights = Heights(settings.data, group)
         self._admin = broker.admin(settings)
-        self._member = Membership(group, _MOVED)
+        self._member = Membership(group)
         #: Kafka's id of the topic, as it was when its partitions were assigned.
         self._topic_id = ""
         self._told = heard_by("member")
@@ -215,7 +199,6 @@ class Inlet:
                 raise InletError(f"commit refused: {refusal.str()}")
             self._log.warning("commit.put_off", error=refusal.name())
         if not refusals:
-            clients.LAST_COMMIT.labels(self._group).set(now_ms() / _MS_PER_S)
             self._member.committed()
             self._heights.committed({(p.topic, p.partition): p.offset for p in offsets})
         return not refusals

@@ -28,13 +28,12 @@ from confluent_kafka import (
 
 from noli.runtime.backlog import Backlog
 from noli.runtime.callbacks import catchable
-from noli.runtime.clock import now_ms
 from noli.runtime.committed import Committed
 from noli.runtime.failpoints import Failpoint, failpoint
 from noli.runtime.heights import Heights
 from noli.runtime.kafka import consumer_config, mends_itself
 from noli.runtime.logging import get_logger
-from noli.runtime.membership import NOT_TAKEN_BACK, Membership
+from noli.runtime.membership import MOVES, NOT_TAKEN_BACK, Membership
 from noli.runtime.metrics import clients
 
 if TYPE_CHECKING:
@@ -62,17 +61,8 @@ _MAX_POLL_MS: Final = 600_000
 #: How long the broker may take to tell committed offsets, in seconds.
 _COMMITTED_TIMEOUT_S: Final = 10.0
 
-_MS_PER_S: Final = 1000
-
 #: The broker no longer takes commits of this generation: somebody else may own the partition.
-_FENCED: Final = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_INSTANCE_ID,
-    }
-)
+_FENCED: Final = MOVES | {KafkaError.FENCED_INSTANCE_ID}
 
 
 def _nothing(_partition: int) -> str:
@@ -375,7 +365,6 @@ class Lanes:
         if error is not None or refusals:
             self._refused(error or refusals[0])
         else:
-            clients.LAST_COMMIT.labels(self.group).set(now_ms() / _MS_PER_S)
             self._member.committed()
             taken = (place for place in offsets if place.offset >= 0)
             self._heights.committed({(p.topic, p.partition): p.offset for p in taken})

@@ -20,6 +20,16 @@ from noli.runtime import clock
 from noli.runtime.kafka import is_transient
 from noli.runtime.metrics import clients
 
+#: Answers after which the members come right, not the commits: what is still theirs after the
+#: rebalance is committed again.
+MOVES: Final = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+
 #: Answers while another broker takes the group over.
 _AWAY: Final = frozenset(
     {
@@ -39,14 +49,16 @@ PATIENCE_S: Final = 60.0
 #: longer where a member restores for minutes; whoever ends of it then waits as a new one.
 OUT_S: Final = 30.0
 
+_MS_PER_S: Final = 1000
+
 #: What ends a member.
 NOT_TAKEN_BACK: Final = "the group has given out no partitions since ours were taken"
 
 
 class Membership:
-    """In one group. `moves`: answers after which the members, not the commits, come right."""
+    """In one group. `moves`: answers as `MOVES`."""
 
-    def __init__(self, group: str, moves: Collection[int]) -> None:
+    def __init__(self, group: str, moves: Collection[int] = MOVES) -> None:
         self._group = group
         self._moves = frozenset(moves)
         self._refused_since: float | None = None
@@ -54,6 +66,7 @@ class Membership:
 
     def committed(self) -> None:
         """A commit was taken."""
+        clients.LAST_COMMIT.labels(self._group).set(clock.now_ms() / _MS_PER_S)
         self._refused_since = None
 
     def later(self, error: KafkaError) -> bool:
